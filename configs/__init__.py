@@ -1,0 +1,1 @@
+"""Configurations: `default.py` alone defines fields; every other file changes values of a copy."""

@@ -1,0 +1,13 @@
+"""The paper's first source: 1,000 CelebA faces. Give the official archive with `--config.data.path=img_align_celeba.zip`."""
+
+from ml_collections import ConfigDict
+
+from gan_da_jax.configs import default
+
+
+def get_config() -> ConfigDict:
+    """The paper's set-up, from the aligned and cropped images (178x218) stretched to 128x128."""
+    config = default.get_config()
+    config.data.source = "zip"
+    config.data.path = "img_align_celeba.zip"
+    return config

@@ -1,0 +1,49 @@
+"""Every field of a config, with its unit and the reason for its default: the paper's set-up wherever the paper gives one.
+
+Your own config is a file with a `get_config()` that changes a copy of this one, see `celeba.py`. Any field can also be
+set on the command line, after `--config`: `--config.train.epochs=30`.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The paper's DCGAN at 128 px, on the built-in procedural faces, without augmentation."""
+    config = ConfigDict()
+    config.seed = 0  # 0 to 2**32 - 1; everything random in a run follows from it, the choice of the originals too
+
+    config.data = ConfigDict()
+    config.data.source = "faces"  # faces (procedural, needs no data) | folder | zip
+    config.data.path = ""  # the folder or zip file; empty for faces
+    config.data.count = 1000  # originals, chosen by seed; the paper has 1,000
+    config.data.image_size = 128  # pixels: 32, 64, 128 or 256; the paper has 128
+    config.data.resize = "stretch"  # stretch (as in the paper) | center_crop (largest centred square first)
+    config.data.skip_bad = False  # leave unreadable and duplicate files out, and record them, instead of stopping
+
+    config.augment = ConfigDict()
+    # none, contrast, invert, hflip, vflip, generated, duplicate, more; joined by + for equal shares, with arguments as in
+    # contrast(factor=1.5)
+    config.augment.policy = "none"
+    config.augment.count = 1000  # images made by the policy, beside the originals; the paper has 1,000 or 2,000
+    # The run whose GAN makes the `generated` images; it is trained on the originals alone if it is not there yet. Arms that
+    # name the same one share it. Empty: a folder `generator` inside the workdir.
+    config.augment.generator = ""
+
+    config.model = ConfigDict()
+    config.model.latent_dim = 100  # numbers the generator starts from; as in the DCGAN paper
+    config.model.width = 64  # channels of the largest feature maps; as in the DCGAN paper
+
+    config.train = ConfigDict()
+    config.train.batch_size = 64  # images a step, over all devices together
+    config.train.epochs = 300  # passes over the data set, augmented images included
+    config.train.kimg = 0.0  # if above 0: thousands of images shown, in place of epochs; the fair budget between arms
+    config.train.checkpoint_every = 30  # epochs between checkpoints, sample grids and so scores; one more at the end
+    config.train.learning_rate = 2e-4  # Adam's, of both networks; as in the DCGAN paper
+    config.train.beta1 = 0.5  # Adam's first decay rate; as in the DCGAN paper
+
+    config.evaluate = ConfigDict()
+    config.evaluate.samples = 1000  # images generated for the scores; the paper has 1,000
+    config.evaluate.classifier = "inception_v3"  # inception_v3 | faces_attributes (built in, for procedural faces)
+    config.evaluate.weights = ""  # the classifier's published weight file; empty: the cache, or else a download
+    config.evaluate.splits = 10  # parts that the Inception Score's mean and standard deviation are taken over
+    return config

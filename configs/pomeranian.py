@@ -1,0 +1,14 @@
+"""The paper's second source: Pomeranians. Give your folder of pictures with `--config.data.path=DIR`."""
+
+from ml_collections import ConfigDict
+
+from gan_da_jax.configs import default
+
+
+def get_config() -> ConfigDict:
+    """The paper's set-up; pictures collected from the web are of many sizes and may hold bad files, so these are left out."""
+    config = default.get_config()
+    config.data.source = "folder"
+    config.data.path = "pomeranians"
+    config.data.skip_bad = True
+    return config

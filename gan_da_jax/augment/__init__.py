@@ -1,0 +1,67 @@
+"""Augmentations: pure functions on the accelerator, and the policies that are put together from them.
+
+To add one, write a function of a float32 [H, W, 3] image in [0, 1] with keyword-only parameters that have defaults, and
+name it in `OPS`.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gan_da_jax.augment import colour, geometry
+
+
+def identity(image: jax.Array) -> jax.Array:
+    """Returns the image as it is."""
+    return image
+
+
+class Op(NamedTuple):
+    """What a policy's word does.
+
+    Attributes:
+        function: float32 [H, W, 3] in [0, 1] -> the same; runs under jit and vmap. It need not clip.
+        pool: where its input comes from: `originals`, `generated` (a GAN's images) or `more` (further real images).
+    """
+
+    function: Callable[..., jax.Array]
+    pool: str = "originals"
+
+
+OPS: dict[str, Op] = {
+    "contrast": Op(colour.contrast),
+    "invert": Op(colour.invert),
+    "hflip": Op(geometry.hflip),
+    "vflip": Op(geometry.vflip),
+    "generated": Op(identity, pool="generated"),
+    "duplicate": Op(identity),
+    "more": Op(identity, pool="more"),
+}
+
+
+@functools.partial(jax.jit, static_argnames=("op", "arguments"))
+def apply(op: str, arguments: tuple[tuple[str, float], ...], images: jax.Array) -> jax.Array:
+    """Runs one op over many images on the device.
+
+    Args:
+        op: a key of `OPS`.
+        arguments: the op's parameters by name, as in `(("factor", 1.5),)`.
+        images: uint8 [n, H, W, 3].
+
+    Returns:
+        uint8 [n, H, W, 3]; levels are rounded to the nearest and clipped to 0..255.
+    """
+    function = functools.partial(OPS[op].function, **dict(arguments))
+
+    def levels(image: jax.Array) -> jax.Array:
+        return jnp.clip(jnp.round(function(image.astype(jnp.float32) / 255) * 255), 0, 255).astype(jnp.uint8)
+
+    return jax.lax.map(levels, images, batch_size=64)  # in blocks: all images at once as float32 would be four times as large
+
+
+def signature(op: str) -> Mapping[str, float]:
+    """The parameters of an op and their default values."""
+    return OPS[op].function.__kwdefaults__ or {}

@@ -1,0 +1,111 @@
+"""The data set of a run: originals and augmented images, described so that it can be made again bit for bit."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_da_jax import augment, records
+from gan_da_jax.augment import policy
+from gan_da_jax.errors import UserError
+
+POOLS = ("originals", "generated", "more")
+
+
+def images(parts: Sequence[policy.Part], draws: Sequence[policy.Draw], pools: Mapping[str, np.ndarray]) -> jax.Array:
+    """Makes the data set on the device.
+
+    Args:
+        parts: the policy, as `policy.parse` gives it.
+        draws: the augmented images, as `policy.draw` gives them.
+        pools: uint8 [n, S, S, 3] by name: `originals`, and `generated` and `more` where the policy needs them.
+
+    Returns:
+        uint8 [originals + len(draws), S, S, 3]: the originals, then the augmented images in the order of `draws`.
+    """
+    arguments = dict(parts)
+    blocks = [jnp.asarray(pools["originals"])]
+    for op, group in itertools.groupby(draws, key=lambda draw: draw.op):
+        chosen = pools[augment.OPS[op].pool][[draw.source_index for draw in group]]
+        blocks.append(augment.apply(op, arguments[op], jnp.asarray(chosen)))
+    return jnp.concatenate(blocks)
+
+
+def build(
+    *, source: dict, policy_text: str, count: int, seed: int, pools: Mapping[str, np.ndarray], ids: Mapping[str, Sequence[str]]
+) -> tuple[dict, np.ndarray]:
+    """Puts a data set together.
+
+    Args:
+        source: where the originals come from, for the record.
+        policy_text: as in `contrast+hflip`.
+        count: augmented images; 0 for the policy `none`.
+        seed: the run's seed.
+        pools: see `images`.
+        ids: the name of each image in each pool.
+
+    Returns:
+        The manifest, and the images uint8 [n, S, S, 3].
+    """
+    parts = policy.parse(policy_text)
+    originals = len(pools["originals"])
+    draws = policy.draw(parts, count=count, originals=originals, seed=seed) if parts else []
+    pixels = np.asarray(images(parts, draws, pools))
+    whole = [policy.Draw("original", i) for i in range(originals)] + draws
+    rows = [
+        {
+            "index": index,
+            "op": op,
+            "source_id": ids[augment.OPS[op].pool if op in augment.OPS else "originals"][source_index],
+            "source_index": source_index,
+            "sha256": records.sha256(pixels[index]),
+        }
+        for index, (op, source_index) in enumerate(whole)
+    ]
+    return {
+        "format": 1,
+        "source": source,
+        "policy": policy_text,
+        "count": count,
+        "seed": seed,
+        "images_sha256": records.sha256(pixels),
+        "records": rows,
+    }, pixels
+
+
+def read(dataset: Path) -> dict:
+    """Reads `manifest.json` of a data set's folder; one that is absent or of another format is a `UserError`."""
+    path = dataset / "manifest.json"
+    manifest = records.read_json(path)
+    if not isinstance(manifest, dict) or manifest.get("format") != 1:
+        raise UserError(f"{path} is not a manifest of format 1: prepare the data set again in a new workdir")
+    return manifest
+
+
+def load(dataset: Path) -> tuple[dict, jax.Array]:
+    """Makes a prepared data set on the device and proves it by its hash.
+
+    Args:
+        dataset: the folder that holds `manifest.json` and `originals.npy`.
+
+    Returns:
+        The manifest, and the images uint8 [n, S, S, 3].
+
+    Raises:
+        UserError: a file is absent or unreadable, or the images are not those of the manifest.
+    """
+    manifest = read(dataset)
+    try:
+        draws = [policy.Draw(row["op"], row["source_index"]) for row in manifest["records"] if row["op"] != "original"]
+        needed = {"originals"} | {augment.OPS[op].pool for op, _ in draws}
+        pools = {pool: records.load_array(dataset / f"{pool}.npy") for pool in POOLS if pool in needed}
+        pixels = images(policy.parse(manifest["policy"]), draws, pools)
+        intact = records.sha256(np.asarray(pixels)) == manifest["images_sha256"]
+    except (KeyError, TypeError, IndexError, ValueError):
+        intact = False
+    if not intact:
+        raise UserError(f"{dataset} does not hold the images its manifest.json describes: prepare it again in a new workdir")
+    return manifest, pixels

@@ -1,0 +1,59 @@
+"""How long work tells of itself, and how it is asked to stop."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+
+class Progress:
+    """A bar with speed and time left on a terminal; otherwise a plain line now and then, for a log file."""
+
+    def __init__(self, what: str, *, total: int, done: int = 0, unit: str = "images", every: float = 10.0):
+        """Counts from `done` to `total`; plain lines come at least `every` seconds apart, and at the end."""
+        self._what, self._total, self._unit, self._every = what, total, unit, every
+        self._done = self._first = done
+        self._start = self._spoke = time.monotonic()
+        self._bar = None
+        if sys.stderr.isatty():
+            self._bar = tqdm(total=total, initial=done, desc=what, unit=f" {unit}", dynamic_ncols=True, smoothing=0.1)
+
+    def advance(self, count: int, note: str = "") -> None:
+        """Says that `count` more are done; `note` is shown beside them."""
+        self._done = min(self._done + count, self._total)
+        if self._bar is not None:
+            self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(self._done - self._bar.n)
+            return
+        now = time.monotonic()
+        if now - self._spoke >= self._every or self._done == self._total:
+            self._spoke = now
+            speed = (self._done - self._first) / max(now - self._start, 1e-9)
+            left = time.strftime("%H:%M:%S", time.gmtime((self._total - self._done) / max(speed, 1e-9)))
+            rate = f"{speed:.1f} {self._unit}/s, {left} left"
+            print(f"{self._what}: {self._done}/{self._total} {self._unit}, {rate}{note and '  ' + note}", flush=True)
+
+    def close(self) -> None:
+        """Ends the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+@contextmanager
+def stop_requests() -> Iterator[list[int]]:
+    """Inside the block, Ctrl-C and SIGTERM are noted in the list it gives; a second one acts at once, as usual."""
+    requests: list[int] = []
+
+    def note(number, frame):
+        requests.append(number)
+        signal.signal(number, previous[number])
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield requests
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
