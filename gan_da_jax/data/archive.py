@@ -1,0 +1,82 @@
+"""The source `zip`: images inside a zip file, such as the official `img_align_celeba.zip`, as it was downloaded."""
+
+import contextlib
+import lzma
+import os
+import struct
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+
+from gan_da_jax.data.images import MAX_BYTES, Images, Unreadable, choose, shown, wanted
+from gan_da_jax.errors import UserError
+
+_BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError)
+
+
+def load(*, path: str, count: int, image_size: int, resize: str, seed: int, skip_bad: bool) -> Images:
+    """Chooses `count` of a zip file's JPEG, PNG and WebP images by `seed`, see `images.choose`; ids are entry names.
+
+    Nothing is ever extracted to the disk, so entries that point elsewhere ("../x.jpg") are mere names.
+
+    Raises:
+        UserError: no such zip file, too few images, or bad ones and not `skip_bad`.
+    """
+    with opened(path) as (names, read):
+        return choose(
+            names,
+            read,
+            where=f"the zip file {shown(path)}",
+            count=count,
+            image_size=image_size,
+            resize=resize,
+            seed=seed,
+            skip_bad=skip_bad,
+        )
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
+    """Yields the names of the images in the zip file `path`, and what reads one of them from any thread.
+
+    Hidden entries and `__MACOSX` are passed over. Of entries with the same name the last counts, as after unpacking.
+
+    Raises:
+        UserError: no such file, no zip file, or no image in it.
+    """
+    if not path:
+        raise UserError("data.path is empty: give the zip file of images")
+    file = os.path.expanduser(path)
+    if not os.path.exists(file):
+        raise UserError(f"{shown(path)} does not exist: data.path is to be a zip file of images")
+    if os.path.isdir(file):
+        raise UserError(f"{shown(path)} is a folder, not a zip file: use data.source=folder")
+    try:
+        archive = zipfile.ZipFile(file)
+    except (*_BROKEN, NotImplementedError) as error:
+        raise UserError(
+            f"{shown(path)} is not a whole zip file ({shown(error)}): download it again, or check data.path"
+        ) from None
+    with archive:
+        files = [entry for entry in archive.infolist() if not entry.is_dir()]
+        entries = {entry.filename: entry for entry in files if wanted(entry.filename)}
+        if not entries:
+            nested = any(entry.filename.lower().endswith(".zip") for entry in files)
+            advice = "it holds other zip files: unpack those and name one of them" if nested else "check data.path"
+            raise UserError(f"the zip file {shown(path)} has no image in it, no .jpg, .jpeg, .png or .webp: {advice}")
+        lock = threading.Lock()  # a ZipFile promises nothing about threads
+
+        def read(name: str) -> bytes:
+            entry = entries[name]
+            if entry.flag_bits & 1:
+                raise Unreadable("encrypted")
+            if entry.file_size > MAX_BYTES:
+                raise Unreadable(f"{entry.file_size >> 20} MiB, more than {MAX_BYTES >> 20} MiB")
+            try:
+                with lock:
+                    return archive.read(entry)
+            except (*_BROKEN, NotImplementedError) as error:
+                raise Unreadable(f"corrupt in the zip file: {shown(error) or type(error).__name__}") from None
+
+        yield list(entries), read

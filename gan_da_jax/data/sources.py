@@ -1,0 +1,9 @@
+"""The sources of original images, by the name that `data.source` gives."""
+
+from gan_da_jax.data import archive, faces, folder
+
+SOURCES = {
+    "faces": faces.load,
+    "folder": folder.load,
+    "zip": archive.load,
+}
