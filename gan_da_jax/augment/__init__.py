@@ -59,7 +59,9 @@ def apply(op: str, arguments: tuple[tuple[str, float], ...], images: jax.Array) 
     def levels(image: jax.Array) -> jax.Array:
         return jnp.clip(jnp.round(function(image.astype(jnp.float32) / 255) * 255), 0, 255).astype(jnp.uint8)
 
-    return jax.lax.map(levels, images, batch_size=64)  # in blocks: all images at once as float32 would be four times as large
+    return jax.lax.map(
+        levels, images, batch_size=64
+    )  # in blocks: all images at once as float32 would be four times as large
 
 
 def signature(op: str) -> Mapping[str, float]:

@@ -35,7 +35,13 @@ def images(parts: Sequence[policy.Part], draws: Sequence[policy.Draw], pools: Ma
 
 
 def build(
-    *, source: dict, policy_text: str, count: int, seed: int, pools: Mapping[str, np.ndarray], ids: Mapping[str, Sequence[str]]
+    *,
+    source: dict,
+    policy_text: str,
+    count: int,
+    seed: int,
+    pools: Mapping[str, np.ndarray],
+    ids: Mapping[str, Sequence[str]],
 ) -> tuple[dict, np.ndarray]:
     """Puts a data set together.
 
@@ -107,5 +113,7 @@ def load(dataset: Path) -> tuple[dict, jax.Array]:
     except (KeyError, TypeError, IndexError, ValueError):
         intact = False
     if not intact:
-        raise UserError(f"{dataset} does not hold the images its manifest.json describes: prepare it again in a new workdir")
+        raise UserError(
+            f"{dataset} does not hold the images its manifest.json describes: prepare it again in a new workdir"
+        )
     return manifest, pixels

@@ -82,7 +82,8 @@ def test_more_images_than_a_block_come_out_in_order():
 def test_contrast_refuses_impossible_factors(factor):
     with pytest.raises(ValueError, match="factor"):
         jax.eval_shape(
-            functools.partial(augment.OPS["contrast"].function, factor=factor), jax.ShapeDtypeStruct((2, 2, 3), np.float32)
+            functools.partial(augment.OPS["contrast"].function, factor=factor),
+            jax.ShapeDtypeStruct((2, 2, 3), np.float32),
         )
 
 

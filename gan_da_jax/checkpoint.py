@@ -1,0 +1,54 @@
+"""Checkpoints of a run: WORKDIR/checkpoints/<step>/. The only file that knows Orbax."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+from orbax.checkpoint import v1 as ocp
+
+from gan_da_jax import records
+from gan_da_jax.errors import UserError
+
+logging.getLogger("absl").setLevel(logging.WARNING)  # Orbax tells of every file it opens
+
+
+def steps(directory: Path) -> list[int]:
+    """The steps of the finished checkpoints, ascending; half-written ones do not count."""
+    if not directory.exists():
+        return []
+    with ocp.training.Checkpointer(directory.absolute()) as checkpointer:
+        return sorted(checkpoint.step for checkpoint in checkpointer.checkpoints)
+
+
+def save(directory: Path, step: int, state: Any) -> None:
+    """Writes a tree of arrays as checkpoint `step`, whole or not at all."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with ocp.training.Checkpointer(directory.absolute(), cleanup_tmp_directories=True) as checkpointer:
+        checkpointer.save(step, state, force=True)
+
+
+def load(directory: Path, step: int, like: Any) -> Any:
+    """Reads checkpoint `step` into the shapes, dtypes and device placement of the tree `like`.
+
+    Raises:
+        UserError: the checkpoint cannot be read or belongs to another network.
+    """
+    abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), like)
+    try:
+        with ocp.training.Checkpointer(directory.absolute()) as checkpointer:
+            return checkpointer.load(step, abstract)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{directory / str(step)} cannot be read ({reason}): delete that folder to use the checkpoint before it"
+        ) from error
+
+
+def digest(state: Any) -> str:
+    """The SHA-256 over the names, shapes, dtypes and bytes of all arrays of a tree, in the tree's order."""
+    rows = [
+        f"{jax.tree_util.keystr(path)} {leaf.shape} {leaf.dtype} {records.sha256(leaf)}"
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+    ]
+    return records.sha256("\n".join(rows).encode())

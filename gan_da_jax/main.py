@@ -1,0 +1,162 @@
+"""The command line: flags -> checked config -> stages. No machine learning here."""
+
+import difflib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+from absl import flags
+from absl import logging as absl_logging
+from ml_collections import ConfigDict
+from ml_collections.config_flags import config_flags
+
+import gan_da_jax
+from gan_da_jax import configs, records
+from gan_da_jax.augment import policy
+from gan_da_jax.config import augmented_count, check, generator_config, generator_workdir
+from gan_da_jax.errors import Failure, UserError
+from gan_da_jax.stages import evaluate, prepare, report, train
+
+
+def _define(arguments: list[str]) -> flags.FlagValues:
+    """The flags of all verbs, not parsed yet."""
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file(
+        "config", None, "Config file, as in configs/quickstart.py.", flag_values=values, sys_argv=arguments
+    )
+    flags.DEFINE_string("workdir", None, "The folder of the run.", flag_values=values)
+    flags.DEFINE_bool("dry_run", False, "Check everything, print the plan, stop.", flag_values=values)
+    flags.DEFINE_string(
+        "export", None, "prepare: an empty folder for the data set's images as PNGs.", flag_values=values
+    )
+    return values
+
+
+def _prepare(config: ConfigDict, workdir: Path, *, dry_run: bool, export: str | None = None) -> None:
+    """Makes the data set; where the policy needs a GAN's images, that GAN comes first, as a run of its own."""
+    if augmented_count(config) and "generated" in policy.pool_sizes(policy.parse(config.augment.policy), 1):
+        if not (workdir / "dataset" / "manifest.json").exists():
+            base, place = generator_config(config), generator_workdir(config, workdir)
+            if place.absolute() == workdir.absolute():
+                raise UserError("config.augment.generator is the workdir itself; name another folder, or none")
+            _train(base, place, dry_run=dry_run)
+    prepare.main(config, workdir, dry_run=dry_run, export=Path(export) if export else None)
+
+
+def _train(config: ConfigDict, workdir: Path, *, dry_run: bool) -> None:
+    _prepare(config, workdir, dry_run=dry_run)
+    train.main(config, workdir, dry_run=dry_run)
+
+
+class Verb(NamedTuple):
+    """What a verb does, for a person; the function that does it; and the flags it takes beside --workdir and --dry_run."""
+
+    does: str
+    function: Callable[..., None]
+    flags: tuple[str, ...]
+
+
+VERBS = {
+    "prepare": Verb(
+        "source -> originals + manifest; --export=DIR also writes every image", _prepare, ("config", "export")
+    ),
+    "train": Verb("prepares if needed, trains one run; continues where it stopped", _train, ("config",)),
+    "evaluate": Verb("checkpoints -> samples -> scores", evaluate.main, ("config",)),
+    "report": Verb("the scores of a run, or of a folder of runs -> report/index.html, summary.json", report.main, ()),
+}
+
+_USAGE = "python -m gan_da_jax VERB --config=configs/NAME.py --workdir=DIR [--config.field=value ...] [--dry_run]"
+
+
+def _help() -> str:
+    verbs = "\n".join(f"  {name:10}{verb.does}" for name, verb in VERBS.items())
+    return f"gan_da_jax {gan_da_jax.__version__}\n\n{_USAGE}\n\nVerbs:\n{verbs}\n\nFlags:{_define([]).get_help()}"
+
+
+def _locate(argument: str) -> str:
+    """Lets `--config=configs/NAME.py` name a config that came with the package where the current folder has no such file."""
+    name, _, value = argument.partition("=")
+    path, _, preset = value.partition(":")
+    shipped = Path(configs.__file__).parent / Path(path).name
+    if name.lstrip("-") != "config" or Path(path).is_file():
+        return argument
+    if Path(path).parent.name == "configs" and shipped.is_file():
+        return f"{name}={shipped}{preset and ':' + preset}"
+    known = ", ".join(sorted(f"configs/{file.name}" for file in shipped.parent.glob("[a-z]*.py")))
+    raise UserError(f"--config={path} is not a file; give your own, or one of: {known}")
+
+
+def _parse(arguments: list[str]) -> tuple[Verb, dict]:
+    """Reads the command line: the verb, and its function's keyword arguments; a `UserError` says what is wrong with it."""
+    if not arguments or arguments[0] not in VERBS:
+        given = f"{arguments[0]!r} is not a verb" if arguments else "no verb given"
+        close = difflib.get_close_matches(arguments[0], VERBS, 1) if arguments else []
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise UserError(f"{given}: {hint}the verbs are {', '.join(VERBS)}; usage: {_USAGE}")
+    name, verb = arguments[0], VERBS[arguments[0]]
+    if "--config" in arguments[:-1]:  # given as two words; from here on there is one form
+        at = arguments.index("--config")
+        arguments = [*arguments[:at], "=".join(arguments[at : at + 2]), *arguments[at + 2 :]]
+    arguments = ["gan_da_jax", *map(_locate, arguments[1:])]
+    values = _define(arguments)
+    try:
+        rest = values(arguments)[1:]
+        config = values.config
+        if config is not None and not isinstance(config, ConfigDict):
+            raise TypeError("get_config() does not return a ConfigDict")
+    except Exception as error:  # a config file is the user's own code, and may fail in any way
+        lines = str(error.args[0] if error.args else type(error).__name__).strip().splitlines()
+        reason = lines[-1] if "Traceback" in str(error) else " ".join(lines)
+        raise UserError(f"the command line or its config cannot be used: {reason.strip()}") from None
+    if rest:
+        raise UserError(f"{rest[0]!r} is not understood; everything after the verb is a flag, as in --workdir=DIR")
+    given = {flag: values[flag].value for flag in ("config", "export") if values[flag].value is not None}
+    for flag in given.keys() - set(verb.flags):
+        takes = ", ".join(f"--{flag}" for flag in (*verb.flags, "workdir", "dry_run"))
+        raise UserError(f"--{flag} is not a flag of {name}, which takes {takes}")
+    if "config" in verb.flags and config is None:
+        raise UserError(f"{name} needs --config, as in --config=configs/quickstart.py")
+    if not values.workdir:
+        raise UserError(f"{name} needs --workdir=DIR, the folder of the run")
+    return verb, {**given, "workdir": Path(values.workdir), "dry_run": values.dry_run}
+
+
+def _compilation_cache() -> None:
+    """Keeps what XLA has compiled between processes, unless the user has set a place of their own."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", str(records.cache_dir() / "xla"))
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command; returns its exit status: 0 done, 2 the input is wrong, 1 anything else."""
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    try:
+        if arguments[:1] in (["--help"], ["-h"], ["help"]) or "--help" in arguments:
+            print(_help())
+            return 0
+        verb, given = _parse(arguments)
+        if "config" in given:
+            check(given["config"])
+        _compilation_cache()
+        verb.function(**given)
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except Failure as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run() -> None:
+    """The entry point of `gan-da` and `python -m gan_da_jax`."""
+    # SIGTERM outside the training loop, which saves first, ends a command as Ctrl-C does: with its clean-up done.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main(sys.argv[1:]))

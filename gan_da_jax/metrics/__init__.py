@@ -1,0 +1,1 @@
+"""Scores: pure functions from a classifier's features or logits to numbers."""

@@ -1,0 +1,119 @@
+"""The scores of several seeds as one number with its interval, and as one curve over the training."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import stdtrit
+
+Row = Mapping[str, Any]
+
+
+class Score(NamedTuple):
+    """A column of the reports.
+
+    Attributes:
+        key: the field of an evaluation that holds it: a number, or an object with `mean` and `std`.
+        label: its name for people.
+        better: `higher` or `lower`, as the field reads it; `disputed` where papers disagree.
+        real: the field that holds the same score of the real images; "" where there is none.
+    """
+
+    key: str
+    label: str
+    better: str
+    real: str = ""
+
+
+SCORES = (
+    Score("inception_score", "Inception Score", "disputed", "real_inception_score"),
+    Score("inception_score_1", "Inception Score, 1 split", "disputed", "real_inception_score_1"),
+    Score("fid", "FID", "lower"),
+    Score("kid", "KID", "lower"),
+    Score("precision", "Precision", "higher"),
+    Score("recall", "Recall", "higher"),
+    Score("density", "Density", "higher"),
+    Score("coverage", "Coverage", "higher"),
+)
+
+
+class Curve(NamedTuple):
+    """A score over the training: float64 arrays [steps evaluated]; `low` and `high` are the extremes over the seeds."""
+
+    epochs: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def value(row: Row, key: str) -> float | None:
+    """The number under `key` of one evaluation (the mean where it has splits); None if it was not measured."""
+    found = row.get(key)
+    return found.get("mean") if isinstance(found, Mapping) else found
+
+
+def written(number: float | None) -> str:
+    """A score as people read it: two decimals, three significant digits below 1, a dash where there is none."""
+    return "–" if number is None else f"{number:.2f}" if abs(number) >= 1 else f"{number:#.3g}"
+
+
+def interval(values: Sequence[float]) -> tuple[float, list[float] | None]:
+    """Mean and two-sided 95% confidence interval of independent runs.
+
+    The interval is Student's: mean +- t(0.975, n - 1) s / sqrt(n), with s the sample's standard deviation (ddof 1).
+
+    Args:
+        values: n >= 1 finite numbers, one a seed.
+
+    Returns:
+        The mean and [low, high], or None for the interval when n < 2: one run says nothing about chance.
+    """
+    n = len(values)
+    mean = float(np.mean(values))
+    if n < 2:
+        return mean, None
+    half = float(stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(n))
+    return mean, [mean - half, mean + half]
+
+
+def join(rows: Sequence[Row]) -> dict[str, dict]:
+    """Joins one evaluation a seed into one entry a score.
+
+    Args:
+        rows: the evaluations, one a seed.
+
+    Returns:
+        For every score of `SCORES`, and its real counterpart, that at least one row holds: `mean`, `ci95` ([low, high],
+        or None with fewer than two measured seeds) and `values`, in the order of `rows`, None where not measured.
+    """
+    joined = {}
+    for key in (key for score in SCORES for key in (score.key, score.real) if key):
+        values = [value(row, key) for row in rows]
+        measured = [number for number in values if number is not None]
+        if measured:
+            mean, ci95 = interval(measured)
+            joined[key] = {"mean": mean, "ci95": ci95, "values": values}
+    return joined
+
+
+def curve(rows: Sequence[Row], key: str) -> Curve:
+    """The course of a score over the checkpoints, averaged over the seeds that were evaluated at each.
+
+    Args:
+        rows: evaluations of any number of seeds, in any order, each with `step` and `epoch`.
+        key: the field of the score; rows without it are passed over.
+
+    Returns:
+        The curve in the order of steps; empty if no row holds the score.
+    """
+    steps: dict[int, list[tuple[float, float]]] = {}
+    for row in rows:
+        if (number := value(row, key)) is not None:
+            steps.setdefault(row["step"], []).append((row["epoch"], number))
+    points = [np.array(steps[step], np.float64) for step in sorted(steps)]
+    return Curve(
+        np.array([point[0, 0] for point in points]),
+        np.array([point[:, 1].mean() for point in points]),
+        np.array([point[:, 1].min() for point in points]),
+        np.array([point[:, 1].max() for point in points]),
+    )

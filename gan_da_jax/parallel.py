@@ -1,0 +1,84 @@
+"""The devices: what is whole on each of them, what is split between them. The only file that knows `jax.pmap`."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from gan_da_jax import gan as gan_lib
+
+AXIS = "devices"
+
+
+def devices() -> list[str]:
+    """The names of all devices, as in `["TFRT_CPU_0"]`."""
+    return [str(device) for device in jax.devices()]
+
+
+def replicate(tree: Any) -> Any:
+    """Puts a tree of arrays whole on every device."""
+    mesh = jax.sharding.Mesh(np.array(jax.devices()), (AXIS,))
+    return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+
+
+def host(tree: Any) -> Any:
+    """Copies a tree of arrays that are whole on every device to the host, as NumPy arrays."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_shards[0].data), tree)
+
+
+def training_steps(gan: gan_lib.Gan) -> Callable[..., tuple[gan_lib.State, dict[str, jax.Array]]]:
+    """Compiles `gan.run_steps` for all devices.
+
+    Returns:
+        A function (state, images uint8 [N, S, S, 3], indices int32 [K, batch], count, key) -> (state, metrics [K]) where
+        `batch` is the global batch, a multiple of the number of devices. State and images are whole on every device
+        (`replicate`); the state that is passed in is used up.
+    """
+    # out_axes=None takes device 0's value without a check: gan.update makes all devices agree, and a test holds it to that.
+    mapped = jax.pmap(
+        functools.partial(gan_lib.run_steps, gan, axis_name=AXIS),
+        axis_name=AXIS,
+        in_axes=(None, None, 1, None, None),
+        out_axes=None,
+        donate_argnums=0,
+    )
+    mine = [i for i, device in enumerate(jax.devices()) if device.process_index == jax.process_index()]
+
+    def run(state, images, indices, count, key):
+        split = indices.reshape(len(indices), jax.device_count(), -1)
+        return mapped(state, images, split[:, mine], np.int32(count), key)
+
+    return run
+
+
+def batches(
+    function: Callable[[Any, jax.Array], Mapping[str, jax.Array]], *, batch_size: int
+) -> Callable[[Any, np.ndarray], dict[str, np.ndarray]]:
+    """Compiles a function of single examples for whole arrays of them, in equal batches over the local devices.
+
+    The last batch is filled up with copies of its last example, and what comes of them is cut off: no example is dropped,
+    none counts twice, and the results do not depend on `batch_size` beyond float rounding.
+
+    Args:
+        function: (variables, [b, ...]) -> arrays [b, ...] by name, each row depending on its own example only.
+        batch_size: examples a device is given at once.
+
+    Returns:
+        A function of the variables and an array [n, ...], n >= 1, that returns the arrays [n, ...] by name, on the host.
+    """
+    local = jax.local_devices()
+    mapped = jax.pmap(function, axis_name=AXIS, in_axes=(None, 0), devices=local)
+
+    def run(variables: Any, examples: np.ndarray) -> dict[str, np.ndarray]:
+        size = min(batch_size, -(-len(examples) // len(local)))
+        blocks = []
+        for start in range(0, len(examples), size * len(local)):
+            block = examples[start : start + size * len(local)]
+            padded = np.concatenate([block, np.repeat(block[-1:], size * len(local) - len(block), axis=0)])
+            results = mapped(variables, padded.reshape(len(local), size, *block.shape[1:]))
+            blocks.append({k: np.asarray(v).reshape(-1, *v.shape[2:])[: len(block)] for k, v in results.items()})
+        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+    return run

@@ -1,0 +1,1 @@
+"""The report: files of runs -> arms and boards -> tables, charts and one page."""

@@ -1,0 +1,141 @@
+"""Runs -> arms (what differs in the seed only) -> boards (arms whose scores may be compared)."""
+
+import json
+import statistics
+from collections import Counter
+from typing import Any, NamedTuple
+
+from gan_da_jax.config import FREE_FIELDS, flatten
+from gan_da_jax.metrics.summary import SCORES, Score, join
+from gan_da_jax.report.runs import Run, judge
+
+# Fields in which runs may differ and still be repeats of one arm.
+NOT_SETTINGS = (*FREE_FIELDS, "seed", "augment.", "study.")
+
+
+class Arm(NamedTuple):
+    """Runs that differ in their seed only, in the order of their seeds.
+
+    `settings` are the config fields, beyond policy and count, that are not as in most runs of this source.
+    """
+
+    source: str
+    policy: str
+    count: int
+    settings: dict[str, Any]
+    runs: list[Run]
+
+    @property
+    def name(self) -> str:
+        """The arm as the command line writes it: `hflip@1000`, `none`."""
+        return self.policy if self.policy == "none" else f"{self.policy}@{self.count}"
+
+    @property
+    def label(self) -> str:
+        """The name and the settings."""
+        settings = ", ".join(f"{field}={found}" for field, found in self.settings.items())
+        return f"{self.name} ({settings})" if settings else self.name
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether any of its runs has a score."""
+        return any(run.scores for run in self.runs)
+
+
+class Standing(NamedTuple):
+    """An arm on a board: the evaluations of all its checkpoints and, one a seed, those of the last checkpoint."""
+
+    number: int
+    arm: Arm
+    course: list[dict[str, Any]]
+    last: dict[int, dict[str, Any]]
+    scores: dict[str, dict[str, Any]]
+
+
+class Board(NamedTuple):
+    """The arms of one source whose scores may be compared: same classifier, number of samples and splits."""
+
+    source: str
+    classifier: str
+    samples: int
+    splits: int
+    standings: list[Standing]
+
+    @property
+    def scores(self) -> list[Score]:
+        """The scores that at least one arm has; the first one leads."""
+        return [score for score in SCORES if any(score.key in standing.scores for standing in self.standings)]
+
+    def ranked(self, score: Score) -> list[Standing]:
+        """The standings that have this score, from the highest mean to the lowest."""
+        having = [standing for standing in self.standings if score.key in standing.scores]
+        return sorted(having, key=lambda standing: -standing.scores[score.key]["mean"])
+
+    def real(self, score: Score) -> float | None:
+        """The score of the real images, averaged over the arms; None if it was not measured."""
+        means = [standing.scores[score.real]["mean"] for standing in self.standings if score.real in standing.scores]
+        return statistics.fmean(means) if means else None
+
+
+def group(runs: list[Run]) -> tuple[list[Arm], dict[str, str]]:
+    """Groups runs into arms.
+
+    Returns:
+        The arms, in the order in which a report shows them; and the names of the runs left out, each with the name of the
+        run it repeats: a second run of the same arm, settings and seed is no repeat of the experiment.
+    """
+    groups: dict[tuple, dict[int, Run]] = {}
+    left_out = {}
+    for source in sorted({run.manifest["source"]["name"] for run in runs}):
+        members = [run for run in runs if run.manifest["source"]["name"] == source]
+        for run, setting in zip(members, _settings(members), strict=True):
+            same = groups.setdefault((source, run.manifest["policy"], run.manifest["count"], json.dumps(setting)), {})
+            if run.seed in same:
+                left_out[run.name] = same[run.seed].name
+            else:
+                same[run.seed] = run
+    arms = [
+        Arm(source, policy, count, json.loads(setting), [same[seed] for seed in sorted(same)])
+        for (source, policy, count, setting), same in groups.items()
+    ]
+    # The originals alone come first, then single policies, then pairs, small before large.
+    arms.sort(key=lambda arm: (arm.source, arm.policy != "none", arm.policy.count("+"), arm.count, arm.label))
+    return arms, left_out
+
+
+def _settings(runs: list[Run]) -> list[dict[str, Any]]:
+    """The settings of each run that are not as in most of them."""
+    fields = differing(
+        [
+            {field: found for field, found in flatten(run.recorded["config"]) if not field.startswith(NOT_SETTINGS)}
+            for run in runs
+        ]
+    )
+    usual = {field: Counter(json.dumps(found[field]) for found in fields).most_common(1)[0][0] for field in fields[0]}
+    return [
+        {field: found for field, found in setting.items() if json.dumps(found) != usual[field]} for setting in fields
+    ]
+
+
+def differing(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each flat config without the fields that all of them agree on; None where one lacks a field of the others."""
+    fields = sorted({field for config in configs for field in config})
+    kept = [field for field in fields if len({json.dumps(config.get(field), sort_keys=True) for config in configs}) > 1]
+    return [{field: config.get(field) for field in kept} for config in configs]
+
+
+def compare(arms: list[Arm]) -> list[Board]:
+    """Puts arms on boards, one a source and judge; an arm without a score is on none."""
+    found: dict[tuple, list[Standing]] = {}
+    for number, arm in enumerate(arms):
+        judged: dict[tuple, list[tuple[int, dict]]] = {}
+        for run in arm.runs:
+            for row in run.scores:
+                judged.setdefault(judge(row), []).append((run.seed, row))
+        for by, pairs in judged.items():
+            # Seeds that are still behind wait: joining different checkpoints would pass off progress as chance.
+            step = max(row["step"] for _, row in pairs)
+            last = {seed: row for seed, row in pairs if row["step"] == step}
+            standing = Standing(number, arm, [row for _, row in pairs], last, join(list(last.values())))
+            found.setdefault((arm.source, *by), []).append(standing)
+    return [Board(*key, found[key]) for key in sorted(found)]

@@ -1,0 +1,176 @@
+"""Arms, boards and charts -> one HTML page with every picture inside."""
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from gan_da_jax import records
+from gan_da_jax.config import flatten
+from gan_da_jax.metrics.summary import value, written
+from gan_da_jax.report import pictures
+from gan_da_jax.report.arms import Arm, Board, Standing, differing
+from gan_da_jax.report.runs import Run
+
+INCEPTION = {
+    "inception_v3_2015": "The classifier is the network of the original Inception Score. Published scores mostly rest "
+    "on 50,000 generated images; from fewer images the same generator scores lower.",
+    "inception_v3": "The classifier is the 1,000-class Inception-v3 of Keras, not the 2015 network that published "
+    "Inception Scores are taken with: compare these numbers with each other, not with published ones.",
+}
+OTHER_CLASSIFIER = (
+    "The classifier is not the Inception network: these numbers are not comparable with any published Inception Score, "
+    "only with each other."
+)
+
+
+def render(
+    title: str, arms: list[Arm], boards: list[Board], left_out: Mapping[str, str], charts: Mapping[tuple, bytes]
+) -> str:
+    """Builds the page; it loads nothing from elsewhere.
+
+    Args:
+        title: the name of what is reported.
+        arms: all arms.
+        boards: the boards of these arms; [] if none is evaluated yet.
+        left_out: name of a run -> name of the run that it repeats.
+        charts: SVG files under the keys of `charts.draw`.
+
+    Raises:
+        UserError: a sample grid or preview of a run is no readable picture.
+    """
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    )
+    environment.filters["written"] = written
+    uris = {key: pictures.uri("image/svg+xml", svg) for key, svg in charts.items()}
+    runs = [run for arm in arms for run in arm.runs]
+    configs = [dict(flatten(run.recorded["config"])) for run in runs]
+    own = differing(configs)
+    return environment.get_template("page.html").render(
+        title=title,
+        sources=list(dict.fromkeys(arm.source for arm in arms)),
+        arms=[_training(arm, uris.get(("losses", number))) for number, arm in enumerate(arms)],
+        boards=[_standings(number, board, uris) for number, board in enumerate(boards)],
+        previews=_previews(arms),
+        runs=[_evidence(run, fields) for run, fields in zip(runs, own, strict=True)],
+        config={field: found for field, found in configs[0].items() if field not in own[0]},
+        machines=_machines(runs),
+        left_out=left_out,
+    )
+
+
+def _training(arm: Arm, losses: str | None) -> dict[str, Any]:
+    """What one arm was trained on and how far."""
+    first, config = arm.runs[0], arm.runs[0].recorded["config"]
+    ops = Counter(record["op"] for record in first.manifest["records"])
+    speeds = [row["images_per_second"] for run in arm.runs for row in run.metrics if row.get("images_per_second")]
+    return {
+        "arm": arm,
+        "originals": ops.pop("original", 0),
+        "ops": dict(ops),
+        "planned": None if config["train"].get("kimg") else config["train"].get("epochs"),
+        "epochs": sorted({run.metrics[-1]["epoch"] for run in arm.runs if run.metrics}),
+        "kimg": sorted({run.metrics[-1]["kimg"] for run in arm.runs if run.metrics}),
+        "batch": config["train"]["batch_size"],
+        "size": first.manifest["source"]["image_size"],
+        "width": config["model"]["width"],
+        "devices": sorted({f"{len(run.recorded['devices'])} × {run.recorded['backend']}" for run in arm.runs}),
+        "speed": statistics.median(speeds) if speeds else None,
+        "losses": losses,
+        "frames": _frames(first),
+    }
+
+
+def _frames(run: Run) -> list[dict[str, Any]]:
+    """Sample grids over the training, each with its epoch."""
+    epochs = {row["step"]: row["epoch"] for row in run.metrics}
+    return [
+        {
+            "when": f"epoch {round(epochs[step], 1):g}" if step in epochs else f"step {step:,}",
+            "picture": pictures.embed(path),
+        }
+        for step, path in pictures.frames(run.folder / "samples").items()
+    ]
+
+
+def _standings(number: int, board: Board, uris: Mapping[tuple, str]) -> dict[str, Any]:
+    """One board, its arms from the highest to the lowest first score."""
+    lead = board.scores[0]
+    ranked = board.ranked(lead)
+    top, bottom = (standing.scores[lead.key]["ci95"] for standing in (ranked[0], ranked[-1]))
+    rows = [row for standing in board.standings for row in standing.last.values()]
+    epochs, kimg = (sorted({row[key] for row in rows}) for key in ("epoch", "kimg"))
+    return {
+        "board": board,
+        "lead": lead,
+        "ranked": ranked,
+        "overlap": top[0] <= bottom[1] if top and bottom else None,
+        "real": {score.key: board.real(score) for score in board.scores},
+        "real_images": max((row.get("real_images") or 0 for row in rows), default=0),
+        "accuracies": sorted(
+            {row["classifier_accuracy"] for row in rows if row.get("classifier_accuracy") is not None}
+        ),
+        "weights": len({row["weights_sha256"] for row in rows}),
+        "epochs": epochs,
+        "kimg": kimg,
+        # Epochs end with a step, which may run into the next epoch: only a whole one counts as a difference.
+        "uneven": epochs[-1] - epochs[0] >= 1 and kimg[-1] > 1.01 * kimg[0],
+        "note": INCEPTION.get(board.classifier, OTHER_CLASSIFIER),
+        "spread": {
+            (standing.number, score.key): _spread(standing, score.key) for standing in ranked for score in board.scores
+        },
+        "ranking": uris["ranking", number],
+        "curves": [(score, uris["curve", number, score.key]) for score in board.scores],
+        "range": {
+            standing.number: [found for row in standing.course if (found := value(row, lead.key)) is not None]
+            for standing in ranked
+        },
+    }
+
+
+def _spread(standing: Standing, key: str) -> float | None:
+    """The standard deviation over the splits (or subsets) of a score, averaged over the seeds."""
+    found = [row[key]["std"] for row in standing.last.values() if isinstance(row.get(key), dict)]
+    return statistics.fmean(found) if found else None
+
+
+def _previews(arms: list[Arm]) -> list[dict[str, Any]]:
+    """The augmentation previews; arms with the very same one share it."""
+    shown: dict[str, dict] = {}
+    for arm in arms:
+        paths = [run.folder / "dataset" / "preview.png" for run in arm.runs]
+        if arm.policy != "none" and (path := next((path for path in paths if path.is_file()), None)):
+            ops = list(dict.fromkeys(record["op"] for record in arm.runs[0].manifest["records"]))
+            identity = f"{arm.source} {records.file_sha256(path)}"
+            picture = pictures.embed(path, 2 * pictures.WIDEST)
+            preview = {"source": arm.source, "ops": ops, "picture": picture, "arms": []}
+            shown.setdefault(identity, preview)["arms"].append(arm.label)
+    return list(shown.values())
+
+
+def _evidence(run: Run, differing: dict[str, Any]) -> dict[str, Any]:
+    """What makes a run its own, and the hashes to check it by."""
+    return {
+        "run": run,
+        "differing": differing,
+        "weights": sorted({row["weights_sha256"] for row in run.scores}),
+        "state": next((row["state_sha256"] for row in reversed(run.metrics) if row.get("state_sha256")), ""),
+    }
+
+
+def _machines(runs: list[Run]) -> list[dict[str, Any]]:
+    """The distinct environments the runs were made in, each with its runs."""
+    found: dict[str, dict] = {}
+    for run in runs:
+        machine = {key: run.recorded[key] for key in ("versions", "devices", "backend")}
+        found.setdefault(json.dumps(machine, sort_keys=True), machine | {"runs": []})["runs"].append(run.name)
+    return list(found.values())

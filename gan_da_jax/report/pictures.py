@@ -1,0 +1,61 @@
+"""Pictures for the page: a run's sample grids and previews, small enough to be embedded, and data: URIs."""
+
+import base64
+import io
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from gan_da_jax.errors import UserError
+
+FRAMES = 5  # sample grids shown of a run: the first, the last and three between
+# Pixels across: pictures up to the first are embedded as they are, wider ones as JPEG files of the second at most, or
+# the page of a study would take 100 MB. Sample grids of 64 images of 32 and 64 pixels just fit.
+LOSSLESS, WIDEST = 320, 532
+
+
+class Picture(NamedTuple):
+    """A picture as a data: URI, and its size in pixels."""
+
+    uri: str
+    width: int
+    height: int
+
+
+def embed(path: Path, widest: int = WIDEST) -> Picture:
+    """A picture file for the page: a small one as it is, a larger one as a JPEG of at most `widest` pixels across.
+
+    Raises:
+        UserError: the file is no picture.
+    """
+    try:
+        image = Image.open(path).convert("RGB")
+    except OSError as error:
+        raise UserError(f"{path} is no readable picture ({error}): delete it and report again") from None
+    buffer = io.BytesIO()
+    if image.width <= LOSSLESS:
+        kind = "image/png"
+        image.save(buffer, "PNG")
+    else:
+        kind = "image/jpeg"
+        image.thumbnail((widest, image.height), Image.Resampling.LANCZOS)
+        image.save(buffer, "JPEG", quality=85, subsampling=0)
+    return Picture(uri(kind, buffer.getvalue()), image.width, image.height)
+
+
+def uri(kind: str, data: bytes) -> str:
+    """The data: URI of a file of the media type `kind`."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def frames(folder: Path) -> dict[int, Path]:
+    """The first of the sample grids in `folder`, the last and some evenly between, by their steps."""
+    found = {
+        int(match[1]): path for path in folder.glob("*.png") if (match := re.fullmatch(r"step_(\d+)", path.stem))
+    }
+    steps = sorted(found)
+    chosen = dict.fromkeys(round(index) for index in np.linspace(0, len(steps) - 1, FRAMES)) if steps else ()
+    return {steps[index]: found[steps[index]] for index in chosen}

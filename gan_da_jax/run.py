@@ -1,0 +1,98 @@
+"""A run: what its config asks for, and the folder that belongs to it."""
+
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+import gan_da_jax
+from gan_da_jax import checkpoint, gan, parallel, prng, records
+from gan_da_jax.config import augmented_count, differences
+from gan_da_jax.data import order
+from gan_da_jax.errors import UserError
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "pillow")
+
+
+def check(workdir: Path, config: ConfigDict) -> None:
+    """Raises a `UserError` where the workdir cannot be this config's: it is another run's, or no folder."""
+    place = next(place for place in (workdir, *workdir.absolute().parents) if place.exists())
+    if not place.is_dir():
+        raise UserError(f"--workdir={workdir}: {place} is not a folder; choose another workdir")
+    if (workdir / "config.json").exists():
+        changed = differences(records.read_json(workdir / "config.json")["config"], config.to_dict())
+        if changed:
+            raise UserError(
+                f"{workdir} holds a run with another config, which differs in {', '.join(changed)}; "
+                f"choose another --workdir, or give that config"
+            )
+
+
+def claim(workdir: Path, config: ConfigDict) -> None:
+    """Writes config.json, the resolved config with versions and devices; a workdir that fails `check` is left alone."""
+    check(workdir, config)
+    versions = {"gan_da_jax": gan_da_jax.__version__, "python": platform.python_version()}
+    versions |= {package: importlib.metadata.version(package) for package in _PACKAGES}
+    entry = {
+        "config": json.loads(config.to_json()),
+        "versions": versions,
+        "backend": jax.default_backend(),
+        "devices": parallel.devices(),
+    }
+    path = workdir / "config.json"
+    try:
+        if not path.exists() or records.read_json(path) != entry:
+            records.write_json(path, entry)
+    except OSError as error:
+        raise UserError(f"--workdir={workdir} cannot be written to ({error.strerror}); choose another one") from None
+
+
+def network(config: ConfigDict) -> gan.Gan:
+    """The networks that a config describes."""
+    return gan.create(
+        image_size=config.data.image_size,
+        latent_dim=config.model.latent_dim,
+        width=config.model.width,
+        learning_rate=config.train.learning_rate,
+        beta1=config.train.beta1,
+    )
+
+
+def initial_state(config: ConfigDict) -> gan.State:
+    """The state before the first step, whole on every device."""
+    key = prng.stream(config.seed, "init")
+    return parallel.replicate(jax.jit(lambda key: gan.init(network(config), key))(key))
+
+
+def images(config: ConfigDict) -> int:
+    """The size of the data set: originals and augmented images."""
+    return config.data.count + augmented_count(config)
+
+
+def total_steps(config: ConfigDict) -> int:
+    """The steps of the whole run."""
+    return order.steps_of(
+        kimg=config.train.kimg, epochs=config.train.epochs, images=images(config), batch_size=config.train.batch_size
+    )
+
+
+def steps_at_epochs(config: ConfigDict, every: int) -> list[int]:
+    """The steps at which `every` more epochs are complete, ascending; the last step of the run is always one of them."""
+    total, shown = total_steps(config), every * images(config)
+    ends = range(shown, total * config.train.batch_size, shown)
+    return sorted({-(-end // config.train.batch_size) for end in ends} | {total})
+
+
+def position(config: ConfigDict, step: int) -> dict[str, Any]:
+    """Where a step lies in the run: `step`, `epoch` (passes over the data set) and `kimg` (thousands of images shown)."""
+    shown = step * config.train.batch_size
+    return {"step": step, "epoch": round(shown / images(config), 4), "kimg": round(shown / 1000, 4)}
+
+
+def trained_generator(config: ConfigDict, workdir: Path, step: int) -> Any:
+    """The generator's variables at a checkpoint."""
+    return checkpoint.load(workdir / "checkpoints", step, initial_state(config)).generator

@@ -1,0 +1,121 @@
+"""prepare: source -> WORKDIR/dataset, the originals and a manifest of the whole data set."""
+
+from pathlib import Path
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_da_jax import augment, checkpoint, records, run, sampling
+from gan_da_jax.augment import policy
+from gan_da_jax.config import augmented_count, generator_config, generator_workdir
+from gan_da_jax.data import manifest
+from gan_da_jax.data.sources import SOURCES
+from gan_da_jax.errors import UserError
+from gan_da_jax.progress import Progress
+
+
+def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, export: Path | None = None) -> None:
+    """Prepares the data set of a run, or proves one that is there; with `export`, writes its images as PNGs."""
+    run.check(workdir, config)
+    dataset = workdir / "dataset"
+    if export is not None and export.exists() and (not export.is_dir() or any(export.iterdir())):
+        raise UserError(f"--export={export} is there and not an empty folder; name another one")
+    if (dataset / "manifest.json").exists():
+        made, pixels = manifest.load(dataset)
+        print(f"{dataset}: {_summary(made)}, as prepared before")
+    else:
+        parts = policy.parse(config.augment.policy)
+        pools, ids, source = _load(config, parts)
+        if dry_run:
+            print(f"{dataset}: would hold {config.data.count} originals and {augmented_count(config)} augmented images")
+            return
+        if "generated" in policy.pool_sizes(parts, config.augment.count):
+            pools["generated"] = _generate(config, workdir, pools["originals"], len(ids["generated"]))
+        run.claim(workdir, config)
+        made, pixels = manifest.build(
+            source=source,
+            policy_text=config.augment.policy,
+            count=augmented_count(config),
+            seed=config.seed,
+            pools=pools,
+            ids=ids,
+        )
+        for pool, array in pools.items():
+            records.save_array(dataset / f"{pool}.npy", array)
+        records.save_png(dataset / "preview.png", _preview(parts, pools))
+        records.write_json(dataset / "manifest.json", made)  # last: with it, the data set is complete
+        print(f"{dataset}: {_summary(made)}")
+    if export is not None and not dry_run:
+        _export(made, np.asarray(pixels), export)
+
+
+def _load(config: ConfigDict, parts: tuple[policy.Part, ...]) -> tuple[dict, dict, dict]:
+    """Reads the real images: pools by name, ids by name, and the source's record."""
+    data = config.data
+    sizes = policy.pool_sizes(parts, config.augment.count)
+    more = sizes.get("more", 0)
+    real = SOURCES[data.source](
+        path=data.path,
+        count=data.count + more,
+        image_size=data.image_size,
+        resize=data.resize,
+        seed=config.seed,
+        skip_bad=data.skip_bad,
+    )
+    pools = {"originals": real.pixels[: data.count]}
+    ids = {"originals": real.ids[: data.count]}
+    if more:
+        pools["more"], ids["more"] = real.pixels[data.count :], real.ids[data.count :]
+    if "generated" in sizes:
+        ids["generated"] = [f"generated_{i:06d}" for i in range(sizes["generated"])]
+    source = {
+        "kind": data.source,
+        "name": Path(data.path).resolve().stem if data.path else data.source,
+        "path": data.path,
+        "available": real.available,
+        "count": data.count,
+        "image_size": data.image_size,
+        "resize": data.resize,
+        "skipped": real.skipped,
+    }
+    return pools, ids, source
+
+
+def _generate(config: ConfigDict, workdir: Path, originals: np.ndarray, count: int) -> np.ndarray:
+    """Samples the GAN that was trained on the originals alone."""
+    place, base = generator_workdir(config, workdir), generator_config(config)
+    trained, _ = manifest.load(place / "dataset")
+    if [row["sha256"] for row in trained["records"]] != [records.sha256(image) for image in originals]:
+        raise UserError(f"{place} was trained on other originals; name another augment.generator, or none")
+    last = run.total_steps(base)
+    if last not in checkpoint.steps(place / "checkpoints"):
+        raise UserError(f"{place} is not trained to step {last}; train it first, or leave augment.generator empty")
+    vectors = sampling.latents(seed=config.seed, stream="generated", count=count, latent_dim=config.model.latent_dim)
+    return sampling.sampler(run.network(base))(run.trained_generator(base, place, last), vectors)
+
+
+def _preview(parts: tuple[policy.Part, ...], pools: dict[str, np.ndarray], columns: int = 8) -> np.ndarray:
+    """A row of originals, and for each op a row of what it makes of them (or of its own pool)."""
+    rows = [pools["originals"][:columns]]
+    for op, arguments in parts:
+        rows.append(np.asarray(augment.apply(op, arguments, pools[augment.OPS[op].pool][:columns])))
+    width = max(map(len, rows))
+    blank = np.full((width, *rows[0].shape[1:]), 255, np.uint8)
+    return sampling.grid(np.concatenate([np.concatenate([row, blank[len(row) :]]) for row in rows]), columns=width)
+
+
+def _summary(made: dict) -> str:
+    counts: dict[str, int] = {}
+    for row in made["records"]:
+        counts[row["op"]] = counts.get(row["op"], 0) + 1
+    skipped = len(made["source"]["skipped"])
+    left_out = f" ({skipped} bad files left out)" if skipped else ""
+    return " + ".join(f"{count} {op}" for op, count in counts.items()) + left_out
+
+
+def _export(made: dict, pixels: np.ndarray, folder: Path) -> None:
+    progress = Progress(f"export to {folder}", total=len(pixels))
+    for row, image in zip(made["records"], pixels, strict=True):
+        records.save_png(folder / f"{row['index']:05d}_{row['op']}.png", image)
+        progress.advance(1)
+    progress.close()

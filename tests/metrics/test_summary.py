@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from gan_da_jax.metrics import summary
+
+numbers = st.floats(-1e6, 1e6)
+
+
+@given(st.lists(numbers, min_size=2, max_size=20))
+def test_interval_is_scipys(values):
+    mean, (low, high) = summary.interval(values)
+    assert mean == pytest.approx(np.mean(values), abs=1e-9)
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    assert [low, high] == pytest.approx([np.mean(values) - half, np.mean(values) + half], rel=1e-9, abs=1e-6)
+
+
+def test_interval_of_a_published_example():
+    # Two values: t(0.975, 1) = 12.706, s / sqrt(2) = half their distance.
+    assert summary.interval([1.0, 3.0])[1] == pytest.approx([2 - 12.7062, 2 + 12.7062], abs=1e-4)
+    assert summary.interval([2.5]) == (2.5, None)
+
+
+def test_join_reads_numbers_and_means_and_keeps_the_order_of_seeds():
+    rows = [
+        {"inception_score": {"mean": 2.0, "std": 0.1, "splits": 10}, "fid": 60.0},
+        {"inception_score": {"mean": 4.0, "std": 0.3, "splits": 10}, "fid": None},
+        {"inception_score": {"mean": 3.0, "std": 0.2, "splits": 10}},
+    ]
+    joined = summary.join(rows)
+    assert list(joined) == ["inception_score", "fid"]
+    assert joined["inception_score"]["values"] == [2.0, 4.0, 3.0]
+    assert joined["inception_score"]["ci95"] == pytest.approx(stats.t.interval(0.95, 2, 3.0, 1 / np.sqrt(3)))
+    assert joined["fid"] == {"mean": 60.0, "ci95": None, "values": [60.0, None, None]}
+
+
+def test_every_score_and_its_real_counterpart_is_joined():
+    keys = [key for score in summary.SCORES for key in (score.key, score.real) if key]
+    assert len(set(keys)) == len(keys)
+    assert set(summary.join([dict.fromkeys(keys, 1.0)])) == set(keys)
+    assert {score.better for score in summary.SCORES} == {"higher", "lower", "disputed"}
+
+
+@given(st.dictionaries(st.integers(1, 9), st.lists(numbers, min_size=1, max_size=4), min_size=1), st.randoms())
+def test_curve_takes_mean_and_extremes_at_each_step_in_any_order_of_rows(course, random):
+    rows = [
+        {"step": 16 * epoch, "epoch": float(epoch), "fid": found}
+        for epoch, values in course.items()
+        for found in values
+    ]
+    random.shuffle(rows)
+    curve = summary.curve([*rows, {"step": 1, "epoch": 0.1}], "fid")
+    assert curve.epochs.tolist() == sorted(course)
+    for place, epoch in enumerate(sorted(course)):
+        assert curve.mean[place] == pytest.approx(np.mean(course[epoch]), abs=1e-6)
+        assert (curve.low[place], curve.high[place]) == (min(course[epoch]), max(course[epoch]))
+
+
+def test_curve_of_nothing_is_empty():
+    assert [len(found) for found in summary.curve([{"step": 1, "epoch": 1.0}], "fid")] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(2.345, "2.35"), (123.456, "123.46"), (0.053, "0.0530"), (-3.0, "-3.00"), (None, "–")]
+)
+def test_written(number, text):
+    assert summary.written(number) == text

@@ -1,0 +1,95 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.test_util import check_grads
+
+from gan_da_jax.models import conv
+
+FORMS = {
+    "conv": (conv.conv_native, conv.conv_matmul),
+    "conv_transpose": (conv.conv_transpose_native, conv.conv_transpose_matmul),
+}
+sizes = st.integers(1, 9)
+channels = st.integers(1, 5)
+
+
+def arrays(*shapes):
+    rng = np.random.default_rng(0)
+    return [jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in shapes]
+
+
+def value_and_gradients(function, x, kernel):
+    (cotangent,) = arrays(jax.eval_shape(function, x, kernel).shape)
+
+    @jax.jit
+    def run(x, kernel):
+        y, vjp = jax.vjp(function, x, kernel)
+        return y, *vjp(cotangent)
+
+    return run(x, kernel)
+
+
+def assert_close(ours, theirs):
+    # Sums of up to 16 * channels, or of batch * positions, float32 products of standard normal numbers.
+    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", FORMS)
+@settings(max_examples=15, deadline=None)
+@given(batch=st.integers(1, 3), height=sizes, width=sizes, channels=channels, features=channels)
+def test_the_forms_are_equal_in_value_and_gradients(name, batch, height, width, channels, features):
+    if name == "conv":
+        height, width = height + 1, width + 1  # no patch fits in one pixel
+    image, kernel = (batch, height, width, channels), (channels, 4, 4, features)
+    x, kernel = arrays(image, kernel if name == "conv_transpose" else (features, 4, 4, channels))
+    native, matmul = (value_and_gradients(form, x, kernel) for form in FORMS[name])
+    for ours, theirs in zip(matmul, native, strict=True):
+        assert ours.shape == theirs.shape
+        assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("form", [form for forms in FORMS.values() for form in forms])
+def test_the_gradients_are_those_of_finite_differences(form):
+    check_grads(jax.jit(form), arrays((2, 5, 6, 2), (2, 4, 4, 2)), order=1, modes=["rev"], atol=1e-2, rtol=1e-2)
+
+
+@pytest.mark.parametrize("height, width", [(2, 2), (8, 6), (5, 7)])
+@pytest.mark.parametrize("form", FORMS["conv"])
+def test_conv_is_that_of_torch(form, height, width):
+    torch = pytest.importorskip("torch")
+    x, kernel = arrays((2, height, width, 3), (5, 4, 4, 3))
+    theirs = torch.nn.functional.conv2d(
+        torch.tensor(np.array(x)).permute(0, 3, 1, 2),
+        torch.tensor(np.array(kernel)).permute(0, 3, 1, 2),
+        stride=2,
+        padding=1,
+    )
+    assert_close(jax.jit(form)(x, kernel), theirs.permute(0, 2, 3, 1).numpy())
+
+
+@pytest.mark.parametrize("height, width", [(1, 1), (4, 3), (5, 7)])
+@pytest.mark.parametrize("form", FORMS["conv_transpose"])
+def test_conv_transpose_is_that_of_torch(form, height, width):
+    torch = pytest.importorskip("torch")
+    x, kernel = arrays((2, height, width, 3), (3, 4, 4, 5))
+    theirs = torch.nn.functional.conv_transpose2d(
+        torch.tensor(np.array(x)).permute(0, 3, 1, 2),
+        torch.tensor(np.array(kernel)).permute(0, 3, 1, 2),
+        stride=2,
+        padding=1,
+    )
+    assert_close(jax.jit(form)(x, kernel), theirs.permute(0, 2, 3, 1).numpy())
+
+
+@pytest.mark.parametrize("backend, which", [("cpu", 1), ("gpu", 0), ("tpu", 0)])
+def test_the_backend_chooses_the_form(monkeypatch, backend, which):
+    chosen = []
+    for name, forms in FORMS.items():
+        for form in forms:
+            monkeypatch.setattr(conv, form.__name__, lambda x, kernel, form=form: chosen.append(form))
+        monkeypatch.setattr(jax, "default_backend", lambda: backend)
+        getattr(conv, name)(None, None)
+    assert chosen == [forms[which] for forms in FORMS.values()]

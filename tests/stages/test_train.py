@@ -1,0 +1,186 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_da_jax import checkpoint, parallel, records, run
+from gan_da_jax.configs import default
+from gan_da_jax.main import main
+
+SMALL = {
+    "data.count": 20,
+    "data.image_size": 32,
+    "model.width": 4,
+    "model.latent_dim": 8,
+    "train.batch_size": 8,
+    "train.epochs": 4,
+    "train.checkpoint_every": 1,
+    "augment.policy": "contrast+hflip",
+    "augment.count": 9,
+}
+
+
+def command(verb: str, workdir: Path, **fields) -> list[str]:
+    values = SMALL | {name.replace("__", "."): value for name, value in fields.items()}
+    return [
+        verb,
+        "--config=configs/default.py",
+        f"--workdir={workdir}",
+        *(f"--config.{k}={v}" for k, v in values.items()),
+    ]
+
+
+def small_config():
+    config = default.get_config()
+    config.update_from_flattened_dict(SMALL)
+    return config
+
+
+def arrays(workdir: Path, step: int | None = None):
+    directory = workdir / "checkpoints"
+    step = checkpoint.steps(directory)[-1] if step is None else step
+    return parallel.host(checkpoint.load(directory, step, run.initial_state(small_config())))
+
+
+def metrics(workdir: Path) -> list[dict]:
+    return records.read_jsonl(workdir / "metrics.jsonl")
+
+
+def environment(devices: int = 1) -> dict[str, str]:
+    return {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    assert main(command("train", workdir)) == 0
+    return workdir
+
+
+def test_files_of_a_run(whole):
+    config = records.read_json(whole / "config.json")
+    assert config["config"]["model"]["width"] == 4 and "jax" in config["versions"] and config["devices"]
+    # 29 images in batches of 8: epochs end after 3.6, 7.25, 10.9 and 14.5 steps; the last batch runs on into a fifth epoch.
+    ends = [4, 8, 11, 15]
+    assert checkpoint.steps(whole / "checkpoints") == ends
+    rows = metrics(whole)
+    assert [row["step"] for row in rows] == ends and [row["steps"] for row in rows] == [4, 4, 3, 4]
+    assert rows[-1]["kimg"] == 0.12 and rows[-1]["epoch"] == round(120 / 29, 4)
+    assert all(
+        np.isfinite([row["generator_loss"], row["discriminator_loss"], row["images_per_second"]]).all() for row in rows
+    )
+    for row in rows:
+        assert row["state_sha256"] == checkpoint.digest(arrays(whole, row["step"]))
+        with Image.open(whole / "samples" / f"step_{row['step']:08d}.png") as grid:
+            assert grid.size == (8 * 34 + 2, 8 * 34 + 2)
+
+
+def test_two_and_two_epochs_equal_four_bit_for_bit(whole, tmp_path, capsys):
+    assert main(command("train", tmp_path / "run", train__epochs=2)) == 0
+    assert main(command("train", tmp_path / "run")) == 0
+    assert "continues from step 8 of 15" in capsys.readouterr().out
+    digests = [[row.get("state_sha256") for row in metrics(workdir)] for workdir in (whole, tmp_path / "run")]
+    assert digests[0] == digests[1] and None not in digests[0]
+    assert (tmp_path / "run/samples/step_00000015.png").read_bytes() == (
+        whole / "samples/step_00000015.png"
+    ).read_bytes()
+
+
+def test_a_finished_run_is_left_alone(whole, capsys):
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*") if path.is_file()}
+    assert main(command("train", whole)) == 0
+    assert "trained to step 15 already" in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for path in whole.rglob("*") if path.is_file()}
+
+
+def test_another_config_is_refused_and_named(whole, capsys):
+    before = (whole / "config.json").read_bytes()
+    assert main(command("train", whole, seed=1, model__width=8)) == 2
+    error = capsys.readouterr().err
+    assert "model.width (4, now 8), seed (0, now 1)" in error and error.startswith("error: ") and error.count("\n") == 1
+    assert main(command("train", whole, train__epochs=1)) == 2
+    assert "trained to step 15 already, beyond the 4" in capsys.readouterr().err
+    assert (whole / "config.json").read_bytes() == before
+
+
+def test_eight_devices_train_the_same_gan(whole, tmp_path):
+    arguments = command("train", tmp_path / "run")
+    subprocess.run([sys.executable, "-m", "gan_da_jax", *arguments], env=environment(8), check=True, timeout=300)
+    assert len(records.read_json(tmp_path / "run/config.json")["devices"]) == 8
+    for one, eight in zip(metrics(whole), metrics(tmp_path / "run"), strict=True):
+        for name in ("generator_loss", "discriminator_loss", "real_logit", "fake_logit"):
+            assert eight[name] == pytest.approx(one[name], abs=1e-4)
+    first = [
+        np.asarray(Image.open(workdir / "samples/step_00000004.png"), int) for workdir in (whole, tmp_path / "run")
+    ]
+    assert np.abs(first[0] - first[1]).max() <= 1
+
+
+def test_batches_must_divide_among_devices(tmp_path):
+    arguments = command("train", tmp_path / "run", train__batch_size=12)
+    done = subprocess.run(
+        [sys.executable, "-m", "gan_da_jax", *arguments],
+        env=environment(8),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 2 and "multiple of the 8 devices" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "run/checkpoints").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_saves_and_continues_bit_for_bit(whole, tmp_path, number, capsys):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gan_da_jax", *command("train", tmp_path / "run", train__epochs=20000)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 240
+    while not metrics(tmp_path / "run") and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1, errors
+    assert "interrupted; saved at step" in errors.splitlines()[-1] and "Traceback" not in errors
+    step = checkpoint.steps(tmp_path / "run/checkpoints")[-1]
+    assert metrics(tmp_path / "run")[-1]["step"] == step
+    # Wherever it was stopped, going on from there to the next end of an epoch gives what was never stopped.
+    epochs = -(-(step + 1) * 8 // 29)
+    assert main(command("train", tmp_path / "run", train__epochs=epochs)) == 0
+    assert main(command("train", tmp_path / "other", train__epochs=epochs, train__checkpoint_every=epochs)) == 0
+    assert metrics(tmp_path / "run")[-1]["state_sha256"] == metrics(tmp_path / "other")[-1]["state_sha256"]
+
+
+def test_lines_of_lost_steps_are_dropped(whole, tmp_path):
+    assert main(command("train", tmp_path / "run", train__epochs=2)) == 0
+    path = tmp_path / "run/metrics.jsonl"
+    with open(path, "a") as file:  # as if killed after step 11 was noted and before it was saved
+        file.write(json.dumps({"step": 11, "generator_loss": 1.0}) + '\n{"step": 1')
+    assert main(command("train", tmp_path / "run")) == 0
+    assert [row["step"] for row in metrics(tmp_path / "run")] == [4, 8, 11, 15]
+    assert metrics(tmp_path / "run")[-1]["state_sha256"] == metrics(whole)[-1]["state_sha256"]
+
+
+def test_dry_run_writes_nothing(tmp_path, capsys):
+    assert main([*command("train", tmp_path / "run"), "--dry_run"]) == 0
+    assert "would train 15 steps of 8 images (0.12 kimg" in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_checkpoint_is_named(whole, tmp_path, capsys):
+    assert main(command("train", tmp_path / "run", train__epochs=1)) == 0
+    for path in (tmp_path / "run/checkpoints/4/state").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    assert main(command("train", tmp_path / "run")) == 2
+    assert "checkpoints/4 cannot be read" in capsys.readouterr().err

@@ -1,0 +1,74 @@
+"""Imports point one way, and each library stays in the file that owns it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "gan_da_jax"
+LAYERS = [
+    {"errors", "prng", "augment", "models", "metrics"},
+    {"gan", "records", "progress"},
+    {"parallel", "data", "weights", "checkpoint"},
+    {"classifiers", "sampling", "configs"},
+    {"config"},
+    {"run", "report"},
+    {"stages"},
+    {"main"},
+    {"__main__"},
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(file: Path) -> list[str]:
+    """The dotted names of all modules that a file imports, at any depth of its code."""
+    names = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def part(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_point_one_way(file):
+    here = part(file)
+    for name in imported(file):
+        parts = name.split(".")
+        if parts[0] != "gan_da_jax" or here == "__init__" or len(parts) < 2 or parts[1] not in RANK:
+            continue
+        assert RANK[parts[1]] <= RANK[here], f"{here} imports {name}"
+        if here == "stages":
+            assert parts[1] != "stages", f"a stage imports {name}"
+
+
+@pytest.mark.parametrize(
+    ("library", "owner"),
+    [
+        ("orbax", "checkpoint.py"),
+        ("matplotlib", "report/figures.py"),
+        ("jinja2", "report/page.py"),
+        ("h5py", "weights/keras_h5.py"),
+    ],
+)
+def test_a_library_stays_in_one_file(library, owner):
+    users = {str(f.relative_to(PACKAGE)) for f in FILES if any(n.split(".")[0] == library for n in imported(f))}
+    assert users == {owner}
+
+
+def test_only_parallel_says_pmap():
+    assert [f.name for f in FILES if "jax.pmap(" in f.read_text()] == ["parallel.py"]
+
+
+def test_pure_code_knows_no_config_path_or_flag():
+    for file in FILES:
+        if part(file) in ("augment", "models", "metrics", "gan", "prng"):
+            roots = {name.split(".")[0] for name in imported(file)}
+            assert not roots & {"absl", "ml_collections", "pathlib", "os"}, file
