@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import flax.linen as nn
@@ -10,10 +11,13 @@ import jax
 from gan_da_jax import records
 from gan_da_jax.data import faces
 from gan_da_jax.errors import UserError
-from gan_da_jax.models import attributes, inception_v3
-from gan_da_jax.weights import download, faces_attributes
+from gan_da_jax.models import attributes, inception_v3, resnet50
+from gan_da_jax.weights import download, faces_attributes, imagenet
 from gan_da_jax.weights import inception_v3 as inception_v3_weights
+from gan_da_jax.weights import resnet50 as resnet50_weights
 from gan_da_jax.weights.registry import PUBLISHED
+
+_RESNET50 = resnet50.ResNet50()
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +26,11 @@ class Classifier:
 
     Attributes:
         name: its key in `CLASSIFIERS`; every score carries it.
-        apply: (variables, uint8 [b, H, W, 3]) to {"logits": float32 [b, K]}, before the softmax; compiled once for
-            every shape of images. An image's logits do not depend on the others beside it.
+        apply: (variables, uint8 [b, H, W, 3], taps=("logits",)) to {tap: float32 [b, features]}, compiled once for
+            every shape of images. Nothing is computed beyond the taps. An image's features do not depend on the others
+            beside it. Raises UserError for a tap that is not among `taps`.
+        taps: what `apply` can be asked for: names of features, from the input on, and `logits` [b, K], before the
+            softmax. A file that holds only the first part of a network reaches only the first taps.
         variables: the Flax variables.
         classes: the K names of the classes.
         weights_sha256: of the weight file, or of the arrays where they were trained here; 64 hex digits.
@@ -31,25 +38,29 @@ class Classifier:
     """
 
     name: str
-    apply: Callable[[dict, jax.Array], dict[str, jax.Array]]
+    apply: Callable[..., dict[str, jax.Array]]
+    taps: tuple[str, ...]
     variables: dict
     classes: tuple[str, ...]
     weights_sha256: str
     accuracy: float | None
 
 
-def load(name: str, weights: str) -> Classifier:
+def load(name: str, weights: str, taps: tuple[str, ...] = ("logits",)) -> Classifier:
     """Loads a classifier; it may download published weights, or train for some seconds, when first used.
 
     Args:
         name: a key of `CLASSIFIERS`.
         weights: path of a weight file, or "" for the published or built-in weights.
+        taps: what it will be asked for.
 
     Raises:
-        UserError: as `check`; the weights cannot be downloaded, or the file does not hold them.
+        UserError: as `check`; the weights cannot be downloaded, or the file does not hold them as far as `taps`.
     """
     check(name, weights)
-    return CLASSIFIERS[name](weights)
+    classifier = CLASSIFIERS[name](weights)
+    _require(classifier.taps, taps)
+    return classifier
 
 
 def check(name: str, weights: str) -> str:
@@ -71,27 +82,37 @@ def check(name: str, weights: str) -> str:
         if not Path(weights).is_file():
             raise UserError(f"the weights {weights} of the classifier {name} are not a file: check the path")
         return weights
-    kept = download.destination(PUBLISHED[name])
-    return str(kept) if kept.exists() else f"to be downloaded from {PUBLISHED[name].address} to {kept}"
+    published = PUBLISHED[name]
+    kept = download.kept(name)
+    return str(kept) if kept else f"to be downloaded from {published.address} to {download.destination(published)}"
 
 
-def _inception_v3(weights: str) -> Classifier:
-    path = Path(weights) if weights else download.fetch("inception_v3")
-    return Classifier(
-        name="inception_v3",
-        apply=_apply(inception_v3.InceptionV3(), inception_v3.prepare),
-        variables=inception_v3_weights.load(path),
-        classes=tuple(map(str, range(inception_v3.CLASSES))),
-        weights_sha256=records.file_sha256(path),
-        accuracy=None,
-    )
+def _published(name: str, network: nn.Module, prepare: Callable, classes: tuple[str, ...], load: Callable) -> Callable:
+    """What `CLASSIFIERS` holds for a network whose weights are published; `load` gives variables and taps of a path."""
+
+    def classifier(weights: str) -> Classifier:
+        path = Path(weights) if weights else download.find(name)
+        variables, taps = load(path)
+        return Classifier(
+            name=name,
+            apply=_apply(network.apply, prepare, taps),
+            taps=taps,
+            variables=variables,
+            classes=classes,
+            weights_sha256=records.file_sha256(path),
+            accuracy=None,
+        )
+
+    return classifier
 
 
 def _faces_attributes(weights: str) -> Classifier:
     variables, accuracy = faces_attributes.load()
+    taps = ("logits",)
     return Classifier(
         name="faces_attributes",
-        apply=_apply(faces_attributes.NETWORK, attributes.prepare),
+        apply=_apply(_faces_logits, attributes.prepare, taps),
+        taps=taps,
         variables=variables,
         classes=faces.CLASSES,
         weights_sha256=faces_attributes.digest(variables),
@@ -99,11 +120,58 @@ def _faces_attributes(weights: str) -> Classifier:
     )
 
 
-def _apply(network: nn.Module, prepare: Callable) -> Callable:
-    return jax.jit(lambda variables, images: {"logits": network.apply(variables, prepare(images))})
+def _faces_logits(variables, prepared, taps):
+    return {tap: faces_attributes.NETWORK.apply(variables, prepared) for tap in taps}
+
+
+def _apply(forward: Callable, prepare: Callable, reached: tuple[str, ...]) -> Callable:
+    def apply(variables, images, taps=("logits",)):
+        _require(reached, taps)
+        return _run(variables, prepare(images), forward=forward, taps=taps)
+
+    return apply
+
+
+def _require(reached: tuple[str, ...], taps: tuple[str, ...]) -> None:
+    for tap in taps:
+        if tap not in reached:
+            raise UserError(f"the classifier's weights do not reach {tap!r}; they reach: {', '.join(reached)}")
+
+
+# The network apart from the preparation, so that it is compiled once for all sizes of images.
+@partial(jax.jit, static_argnames=("forward", "taps"))
+def _run(variables, prepared, *, forward, taps):
+    return forward(variables, prepared, taps)
 
 
 CLASSIFIERS: dict[str, Callable[[str], Classifier]] = {
     "faces_attributes": _faces_attributes,
-    "inception_v3": _inception_v3,
+    "inception_v3_2015": _published(
+        "inception_v3_2015",
+        inception_v3.ORIGINAL,
+        inception_v3.prepare_2015,
+        tuple(map(str, range(inception_v3.ORIGINAL.classes))),  # not all of them stand for a class of ImageNet
+        lambda path: inception_v3_weights.load_torch(path, inception_v3.ORIGINAL),
+    ),
+    "inception_v3": _published(
+        "inception_v3",
+        inception_v3.KERAS,
+        inception_v3.prepare,
+        imagenet.CLASSES,
+        lambda path: (inception_v3_weights.load_keras(path), inception_v3.KERAS.taps),
+    ),
+    "inception_v3_torchvision": _published(
+        "inception_v3_torchvision",
+        inception_v3.TORCHVISION,
+        inception_v3.prepare,
+        imagenet.CLASSES,
+        lambda path: inception_v3_weights.load_torch(path, inception_v3.TORCHVISION),
+    ),
+    "resnet50": _published(
+        "resnet50",
+        _RESNET50,
+        resnet50.prepare,
+        imagenet.CLASSES,
+        lambda path: (resnet50_weights.load(path), _RESNET50.taps),
+    ),
 }

@@ -19,7 +19,7 @@ from gan_da_jax import configs, records
 from gan_da_jax.augment import policy
 from gan_da_jax.config import augmented_count, check, generator_config, generator_workdir
 from gan_da_jax.errors import Failure, UserError
-from gan_da_jax.stages import evaluate, prepare, report, train
+from gan_da_jax.stages import evaluate, prepare, report, train, weights
 
 
 def _define(arguments: list[str]) -> flags.FlagValues:
@@ -33,6 +33,8 @@ def _define(arguments: list[str]) -> flags.FlagValues:
     flags.DEFINE_string(
         "export", None, "prepare: an empty folder for the data set's images as PNGs.", flag_values=values
     )
+    flags.DEFINE_string("out", None, "weights convert: the file to write.", flag_values=values)
+    values.set_gnu_getopt(True)  # flags may follow words
     return values
 
 
@@ -53,23 +55,39 @@ def _train(config: ConfigDict, workdir: Path, *, dry_run: bool) -> None:
 
 
 class Verb(NamedTuple):
-    """What a verb does, for a person; the function that does it; and the flags it takes beside --workdir and --dry_run."""
+    """What a verb does, for a person; the function that does it; what it takes.
+
+    `flags` are those beside --dry_run; of them, --config and --workdir must be given. A verb with `words` gets the list
+    of what stands after it, up to so many.
+    """
 
     does: str
     function: Callable[..., None]
     flags: tuple[str, ...]
+    words: int = 0
 
 
 VERBS = {
     "prepare": Verb(
-        "source -> originals + manifest; --export=DIR also writes every image", _prepare, ("config", "export")
+        "source -> originals + manifest; --export=DIR also writes every image",
+        _prepare,
+        ("config", "workdir", "export"),
     ),
-    "train": Verb("prepares if needed, trains one run; continues where it stopped", _train, ("config",)),
-    "evaluate": Verb("checkpoints -> samples -> scores", evaluate.main, ("config",)),
-    "report": Verb("the scores of a run, or of a folder of runs -> report/index.html, summary.json", report.main, ()),
+    "train": Verb("prepares if needed, trains one run; continues where it stopped", _train, ("config", "workdir")),
+    "evaluate": Verb("checkpoints -> samples -> scores", evaluate.main, ("config", "workdir")),
+    "report": Verb(
+        "the scores of a run, or of a folder of runs -> report/index.html, summary.json", report.main, ("workdir",)
+    ),
+    "weights": Verb(
+        "classifiers' weights: list, fetch NAME, convert FILE NAME [--out=FILE], check FILE",
+        weights.main,
+        ("out",),
+        words=3,
+    ),
 }
 
 _USAGE = "python -m gan_da_jax VERB --config=configs/NAME.py --workdir=DIR [--config.field=value ...] [--dry_run]"
+_FLAGS = ("config", "workdir", "export", "out")  # of some verbs; all take --dry_run
 
 
 def _help() -> str:
@@ -78,7 +96,7 @@ def _help() -> str:
 
 
 def _locate(argument: str) -> str:
-    """Lets `--config=configs/NAME.py` name a config that came with the package where the current folder has no such file."""
+    """Lets `--config=configs/NAME.py` name a config of the package where the current folder has no such file."""
     name, _, value = argument.partition("=")
     path, _, preset = value.partition(":")
     shipped = Path(configs.__file__).parent / Path(path).name
@@ -91,7 +109,7 @@ def _locate(argument: str) -> str:
 
 
 def _parse(arguments: list[str]) -> tuple[Verb, dict]:
-    """Reads the command line: the verb, and its function's keyword arguments; a `UserError` says what is wrong with it."""
+    """Reads the command line: the verb and its function's keyword arguments; a `UserError` says what is wrong."""
     if not arguments or arguments[0] not in VERBS:
         given = f"{arguments[0]!r} is not a verb" if arguments else "no verb given"
         close = difflib.get_close_matches(arguments[0], VERBS, 1) if arguments else []
@@ -112,17 +130,20 @@ def _parse(arguments: list[str]) -> tuple[Verb, dict]:
         lines = str(error.args[0] if error.args else type(error).__name__).strip().splitlines()
         reason = lines[-1] if "Traceback" in str(error) else " ".join(lines)
         raise UserError(f"the command line or its config cannot be used: {reason.strip()}") from None
-    if rest:
-        raise UserError(f"{rest[0]!r} is not understood; everything after the verb is a flag, as in --workdir=DIR")
-    given = {flag: values[flag].value for flag in ("config", "export") if values[flag].value is not None}
+    for word in rest[verb.words :]:
+        where = f"after {' '.join([name, *rest[: verb.words]])}" if verb.words else "after the verb"
+        raise UserError(f"{word!r} is not understood; everything {where} is a flag, as in --dry_run")
+    given = {flag: values[flag].value for flag in _FLAGS if values[flag].value is not None}
     for flag in given.keys() - set(verb.flags):
-        takes = ", ".join(f"--{flag}" for flag in (*verb.flags, "workdir", "dry_run"))
+        takes = ", ".join(f"--{flag}" for flag in (*verb.flags, "dry_run"))
         raise UserError(f"--{flag} is not a flag of {name}, which takes {takes}")
     if "config" in verb.flags and config is None:
         raise UserError(f"{name} needs --config, as in --config=configs/quickstart.py")
-    if not values.workdir:
-        raise UserError(f"{name} needs --workdir=DIR, the folder of the run")
-    return verb, {**given, "workdir": Path(values.workdir), "dry_run": values.dry_run}
+    if "workdir" in verb.flags:
+        if not values.workdir:
+            raise UserError(f"{name} needs --workdir=DIR, the folder of the run")
+        given["workdir"] = Path(values.workdir)
+    return verb, given | {"dry_run": values.dry_run} | ({"words": rest} if verb.words else {})
 
 
 def _compilation_cache() -> None:

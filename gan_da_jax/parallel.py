@@ -17,6 +17,11 @@ def devices() -> list[str]:
     return [str(device) for device in jax.devices()]
 
 
+def local_devices() -> int:
+    """How many devices belong to this process."""
+    return jax.local_device_count()
+
+
 def replicate(tree: Any) -> Any:
     """Puts a tree of arrays whole on every device."""
     mesh = jax.sharding.Mesh(np.array(jax.devices()), (AXIS,))

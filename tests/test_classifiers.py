@@ -72,7 +72,7 @@ def test_the_second_load_finds_the_same_weights(classifier, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "weights", "reason"),
     [
-        ("inception", "", "no classifier 'inception'; there are: faces_attributes, inception_v3"),
+        ("inception", "", "no classifier 'inception'; there are: faces_attributes, inception_v3_2015, "),
         ("inception_v3", "nowhere/x.h5", "nowhere/x.h5 .* are not a file"),
         ("inception_v3", ".", "are not a file"),
         ("faces_attributes", "x.npz", "takes no weights"),

@@ -56,6 +56,8 @@ def test_imports_point_one_way(file):
         ("matplotlib", "report/figures.py"),
         ("jinja2", "report/page.py"),
         ("h5py", "weights/keras_h5.py"),
+        ("torch", "weights/torch_file.py"),
+        ("safetensors", "weights/torch_file.py"),
     ],
 )
 def test_a_library_stays_in_one_file(library, owner):

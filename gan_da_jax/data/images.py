@@ -23,7 +23,6 @@ MAX_BYTES = 256 * 2**20
 RESIZES = ("stretch", "center_crop")
 
 _NAMED = 10  # bad files that a message names
-_CHUNK = 1024  # files under way at once: bounds the memory for the pool's bookkeeping
 
 
 class Images(NamedTuple):
@@ -159,7 +158,10 @@ def choose(
         if pixels is not None:
             kept[name] = pixels
     if skipped and not skip_bad:
-        raise UserError(_complaint(skipped, len(names), where))
+        raise UserError(
+            f"{complaint(skipped, len(names), where)}: "
+            "mend or remove them, or set data.skip_bad=true to leave them out"
+        )
     _require(len(usable), count, where, left_out=len(skipped))
 
     ids = _choice(list(usable.values()), count, seed)
@@ -174,21 +176,31 @@ def choose(
     return Images(np.stack([kept.pop(name) for name in ids]), ids, len(usable), skipped)
 
 
-def in_parallel(function: Callable[[str], Any], names: list[str], title: str) -> Iterator[Any]:
+def in_parallel(
+    function: Callable[[str], Any], names: list[str], title: str, *, ahead: int = 1024
+) -> Iterator[Any]:
     """Yields `function(name)` for every name, in order, computed by one thread a processor.
 
     Pillow decodes without holding the interpreter's lock, so threads suffice. Its warnings, which tell of oddities
-    that keep no image from being used, are silenced. On a terminal a bar called `title` shows if it takes a while.
+    that keep no image from being used, are silenced. On a terminal a bar called `title` shows if it takes a while. At
+    most `ahead` results are held at once.
     """
     with (
         warnings.catch_warnings(action="ignore"),
         ThreadPoolExecutor(os.cpu_count()) as pool,
         tqdm(total=len(names), desc=title, unit="image", delay=3, disable=None, leave=False) as progress,
     ):
-        for start in range(0, len(names), _CHUNK):
-            for result in pool.map(function, names[start : start + _CHUNK]):
+        for start in range(0, len(names), ahead):
+            for result in pool.map(function, names[start : start + ahead]):
                 yield result
                 progress.update()
+
+
+def complaint(bad: list[dict], total: int, where: str) -> str:
+    """Names bad files, each {"id": name, "reason": why}, the first ten of them, for a message of one line."""
+    named = [f"{shown(file['id'])} ({file['reason']})" for file in bad[:_NAMED]]
+    more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+    return f"{where}: {len(bad)} of {total} images cannot be used: {', '.join(named)}{more}"
 
 
 def _choice(names: list[str], count: int, seed: int) -> list[str]:
@@ -200,15 +212,6 @@ def _require(usable: int, count: int, where: str, left_out: int = 0) -> None:
     if usable < count:
         kind = f"usable images ({left_out} bad or repeated ones left out)" if left_out else "images"
         raise UserError(f"{where} has {usable} {kind}, but data.count is {count}: add images or lower data.count")
-
-
-def _complaint(skipped: list[dict], total: int, where: str) -> str:
-    named = [f"{shown(bad['id'])} ({bad['reason']})" for bad in skipped[:_NAMED]]
-    more = f" and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
-    return (
-        f"{where}: {len(skipped)} of {total} images cannot be used: {', '.join(named)}{more}: "
-        "mend or remove them, or set data.skip_bad=true to leave them out"
-    )
 
 
 def _upright(image: Image.Image) -> Image.Image:

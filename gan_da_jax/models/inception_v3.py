@@ -1,9 +1,12 @@
-"""Inception v3 (Szegedy et al., 2015, arXiv:1512.00567) as Keras publishes it: for inference, with BatchNorm folded in.
+"""Inception v3 (Szegedy et al., 2015, arXiv:1512.00567) in its three variants: for inference, with BatchNorm folded in.
 
-The network is a table: a sequence of steps, each a convolution, a pooling, or branches side by side. Its convolutions
-are numbered in the order in which the table names them, which is the order in which Keras creates them.
+A network is a table: stages that end at a tap, each a sequence of steps, each step a convolution, a pooling, or
+branches side by side. The variants differ in the pools of some branches, in the last layer, and in what they do to an
+image first. Convolutions bear the names that the PyTorch ports gave them, in the order in which Keras creates them.
 """
 
+import functools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -12,13 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 
 SIZE = 299
-CLASSES = 1000
 EPSILON = 1e-3  # of every BatchNorm
 
 
 class Conv(NamedTuple):
     """A step: convolution, BatchNorm and ReLU."""
 
+    name: str
     features: int
     kernel: tuple[int, int]
     stride: int = 1
@@ -26,11 +29,13 @@ class Conv(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """A step: 3x3 pooling; `kind` is `max` or `average`, whose mean leaves the padding out."""
+    """A step: 3x3 pooling; of stride 1 with a padding of 1, or of stride 2 without.
+
+    The `kind` is `max`, `average`, whose mean leaves the padding out, or `average_padded`, whose mean counts it as 0.
+    """
 
     kind: str
     stride: int = 1
-    padding: str = "SAME"
 
 
 class Parallel(NamedTuple):
@@ -39,152 +44,316 @@ class Parallel(NamedTuple):
     branches: tuple
 
 
-def _block_a(pooled):
+_STEM = (
+    (
+        Conv("Conv2d_1a_3x3", 32, (3, 3), 2, "VALID"),
+        Conv("Conv2d_2a_3x3", 32, (3, 3), 1, "VALID"),
+        Conv("Conv2d_2b_3x3", 64, (3, 3)),
+        Pool("max", 2),
+    ),
+    (
+        Conv("Conv2d_3b_1x1", 80, (1, 1)),
+        Conv("Conv2d_4a_3x3", 192, (3, 3), 1, "VALID"),
+        Pool("max", 2),
+    ),
+)
+
+
+def _a(name, pooled, kind):
     return Parallel(
         (
-            (Conv(64, (1, 1)),),
-            (Conv(48, (1, 1)), Conv(64, (5, 5))),
-            (Conv(64, (1, 1)), Conv(96, (3, 3)), Conv(96, (3, 3))),
-            (Pool("average"), Conv(pooled, (1, 1))),
+            (Conv(f"{name}.branch1x1", 64, (1, 1)),),
+            (Conv(f"{name}.branch5x5_1", 48, (1, 1)), Conv(f"{name}.branch5x5_2", 64, (5, 5))),
+            (
+                Conv(f"{name}.branch3x3dbl_1", 64, (1, 1)),
+                Conv(f"{name}.branch3x3dbl_2", 96, (3, 3)),
+                Conv(f"{name}.branch3x3dbl_3", 96, (3, 3)),
+            ),
+            (Pool(kind), Conv(f"{name}.branch_pool", pooled, (1, 1))),
         )
     )
 
 
-def _block_c(n):
+def _b(name):
     return Parallel(
         (
-            (Conv(192, (1, 1)),),
-            (Conv(n, (1, 1)), Conv(n, (1, 7)), Conv(192, (7, 1))),
-            (Conv(n, (1, 1)), Conv(n, (7, 1)), Conv(n, (1, 7)), Conv(n, (7, 1)), Conv(192, (1, 7))),
-            (Pool("average"), Conv(192, (1, 1))),
+            (Conv(f"{name}.branch3x3", 384, (3, 3), 2, "VALID"),),
+            (
+                Conv(f"{name}.branch3x3dbl_1", 64, (1, 1)),
+                Conv(f"{name}.branch3x3dbl_2", 96, (3, 3)),
+                Conv(f"{name}.branch3x3dbl_3", 96, (3, 3), 2, "VALID"),
+            ),
+            (Pool("max", 2),),
         )
     )
 
 
-STEM = (
-    Conv(32, (3, 3), 2, "VALID"),
-    Conv(32, (3, 3), 1, "VALID"),
-    Conv(64, (3, 3)),
-    Pool("max", 2, "VALID"),
-    Conv(80, (1, 1)),
-    Conv(192, (3, 3), 1, "VALID"),
-    Pool("max", 2, "VALID"),
-)
-BLOCK_B = Parallel(
-    (
-        (Conv(384, (3, 3), 2, "VALID"),),
-        (Conv(64, (1, 1)), Conv(96, (3, 3)), Conv(96, (3, 3), 2, "VALID")),
-        (Pool("max", 2, "VALID"),),
+def _c(name, n, kind):
+    return Parallel(
+        (
+            (Conv(f"{name}.branch1x1", 192, (1, 1)),),
+            (
+                Conv(f"{name}.branch7x7_1", n, (1, 1)),
+                Conv(f"{name}.branch7x7_2", n, (1, 7)),
+                Conv(f"{name}.branch7x7_3", 192, (7, 1)),
+            ),
+            (
+                Conv(f"{name}.branch7x7dbl_1", n, (1, 1)),
+                Conv(f"{name}.branch7x7dbl_2", n, (7, 1)),
+                Conv(f"{name}.branch7x7dbl_3", n, (1, 7)),
+                Conv(f"{name}.branch7x7dbl_4", n, (7, 1)),
+                Conv(f"{name}.branch7x7dbl_5", 192, (1, 7)),
+            ),
+            (Pool(kind), Conv(f"{name}.branch_pool", 192, (1, 1))),
+        )
     )
-)
-BLOCK_D = Parallel(
-    (
-        (Conv(192, (1, 1)), Conv(320, (3, 3), 2, "VALID")),
-        (Conv(192, (1, 1)), Conv(192, (1, 7)), Conv(192, (7, 1)), Conv(192, (3, 3), 2, "VALID")),
-        (Pool("max", 2, "VALID"),),
+
+
+def _d(name):
+    return Parallel(
+        (
+            (Conv(f"{name}.branch3x3_1", 192, (1, 1)), Conv(f"{name}.branch3x3_2", 320, (3, 3), 2, "VALID")),
+            (
+                Conv(f"{name}.branch7x7x3_1", 192, (1, 1)),
+                Conv(f"{name}.branch7x7x3_2", 192, (1, 7)),
+                Conv(f"{name}.branch7x7x3_3", 192, (7, 1)),
+                Conv(f"{name}.branch7x7x3_4", 192, (3, 3), 2, "VALID"),
+            ),
+            (Pool("max", 2),),
+        )
     )
-)
-_SPLIT = Parallel(((Conv(384, (1, 3)),), (Conv(384, (3, 1)),)))
-BLOCK_E = Parallel(
-    (
-        (Conv(320, (1, 1)),),
-        (Conv(384, (1, 1)), _SPLIT),
-        (Conv(448, (1, 1)), Conv(384, (3, 3)), _SPLIT),
-        (Pool("average"), Conv(192, (1, 1))),
+
+
+def _e(name, kind):
+    def split(branch):
+        return Parallel(((Conv(f"{branch}a", 384, (1, 3)),), (Conv(f"{branch}b", 384, (3, 1)),)))
+
+    return Parallel(
+        (
+            (Conv(f"{name}.branch1x1", 320, (1, 1)),),
+            (Conv(f"{name}.branch3x3_1", 384, (1, 1)), split(f"{name}.branch3x3_2")),
+            (
+                Conv(f"{name}.branch3x3dbl_1", 448, (1, 1)),
+                Conv(f"{name}.branch3x3dbl_2", 384, (3, 3)),
+                split(f"{name}.branch3x3dbl_3"),
+            ),
+            (Pool(kind), Conv(f"{name}.branch_pool", 192, (1, 1))),
+        )
     )
-)
-KERAS = (
-    *STEM,
-    *(_block_a(32), _block_a(64), _block_a(64)),
-    *(BLOCK_B, _block_c(128), _block_c(160), _block_c(160), _block_c(192)),
-    *(BLOCK_D, BLOCK_E, BLOCK_E),
-)
+
+
+def _stages(kind, last_kind):
+    middle = (
+        *(_a("Mixed_5b", 32, kind), _a("Mixed_5c", 64, kind), _a("Mixed_5d", 64, kind), _b("Mixed_6a")),
+        *(_c("Mixed_6b", 128, kind), _c("Mixed_6c", 160, kind), _c("Mixed_6d", 160, kind), _c("Mixed_6e", 192, kind)),
+    )
+    last = (_d("Mixed_7a"), _e("Mixed_7b", kind), _e("Mixed_7c", last_kind))
+    return tuple(zip(("64", "192", "768", "2048"), (*_STEM, middle, last), strict=True))
 
 
 @jax.jit
 def prepare(images: jax.Array) -> jax.Array:
-    """Turns uint8 [b, H, W, 3] of any size into the network's input, float32 [b, 299, 299, 3] in -1..1.
+    """Turns uint8 [b, H, W, 3] into the input of `KERAS` and `TORCHVISION`, float32 [b, 299, 299, 3] in -1..1.
 
     The resize is `jax.image.resize(..., "bilinear")`: half-pixel centres, and a triangle widened against aliasing when
-    the image shrinks. Images of 299x299 pixels keep their pixels.
+    the image shrinks; nothing is cropped. Images of 299x299 pixels keep their pixels. Torchvision's published weights
+    want this same -1..1: what its transforms divide by ImageNet's deviations, its network multiplies again.
     """
     resized = jax.image.resize(images.astype(jnp.float32), (images.shape[0], SIZE, SIZE, 3), "bilinear")
     return resized / 127.5 - 1
 
 
+@jax.jit
+def prepare_2015(images: jax.Array) -> jax.Array:
+    """Turns uint8 [b, H, W, 3] into the input of `ORIGINAL`, float32 [b, 299, 299, 3] in -1..1.
+
+    The resize is TensorFlow 1's bilinear one: the pixel i of 299 comes from the place i * H / 299, between its two
+    neighbours, however much the image shrinks. Then 128 is subtracted and the rest divided by 128.
+    """
+    x = images.astype(jnp.float32)
+    for axis in (2, 1):
+        size = x.shape[axis]
+        place = np.arange(SIZE, dtype=np.float32) * np.float32(size / SIZE)
+        low = place.astype(np.int32)
+        share = (place - low).reshape(-1, *[1] * (3 - axis))
+        a, b = (jnp.take(x, indices, axis=axis) for indices in (low, np.minimum(low + 1, size - 1)))
+        x = a + (b - a) * share
+    return (x - 128) / 128
+
+
 def fold(
-    kernel: np.ndarray, beta: np.ndarray, moving_mean: np.ndarray, moving_variance: np.ndarray
+    kernel: np.ndarray,
+    *,
+    beta: np.ndarray,
+    moving_mean: np.ndarray,
+    moving_variance: np.ndarray,
+    gamma: np.ndarray | float = 1.0,
 ) -> dict[str, np.ndarray]:
-    """Folds a BatchNorm without scale into the convolution before it.
+    """Folds a BatchNorm into the convolution before it.
 
     Args:
         kernel: float [h, w, in, out].
         beta: float [out]; like `moving_mean` and `moving_variance` (>= 0), which have the same shape.
         moving_mean: see `beta`.
         moving_variance: see `beta`.
+        gamma: float [out], or 1 for a BatchNorm without scale.
 
     Returns:
-        The parameters of one `ConvBN`: `kernel` float32 [h, w, in, out] and `bias` float32 [out], computed in float64.
+        The parameters of one `Conv`: `kernel` float32 [h, w, in, out] and `bias` float32 [out], computed in float64.
     """
-    scale = 1 / np.sqrt(moving_variance.astype(np.float64) + EPSILON)
+    scale = gamma / np.sqrt(moving_variance.astype(np.float64) + EPSILON)
     return {
         "kernel": (kernel * scale).astype(np.float32),
         "bias": (beta - moving_mean * scale).astype(np.float32),
     }
 
 
-def _convolve(x, kernel, stride, padding):
+class _Weights(nn.Module):
+    """The parameters of a `Conv`."""
+
+    step: Conv
+
+    @nn.compact
+    def __call__(self, channels: int) -> tuple[jax.Array, jax.Array]:
+        kernel = self.param("kernel", nn.initializers.he_normal(), (*self.step.kernel, channels, self.step.features))
+        return kernel, self.param("bias", nn.initializers.zeros, (self.step.features,))
+
+
+def _weights(step, x):
+    return _Weights(step, name=step.name)(x.shape[-1])
+
+
+def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: str) -> jax.Array:
+    """Convolves float32 [b, H, W, in] with [h, w, in, out], in the form that the default backend runs fastest."""
+    height, width = kernel.shape[:2]
+    if (height, width) == (1, 1):
+        return x @ kernel[0, 0]
+    if (stride, padding) == (1, "VALID"):
+        # The inside of a SAME one: the same sums, in a form that XLA's CPU backend runs two to six times faster.
+        top, left = height // 2, width // 2
+        return convolve(x, kernel, 1, "SAME")[:, top : x.shape[1] - top, left : x.shape[2] - left]
     return jax.lax.conv_general_dilated(
         x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
-class ConvBN(nn.Module):
-    """Convolution, folded BatchNorm and ReLU: float32 [b, H, W, in] to [b, H', W', features]."""
+def pool(x: jax.Array, step: Pool) -> jax.Array:
+    """Pools float32 [b, H, W, C]."""
+    # As sums and maxima of shifted images, ten times faster on XLA's CPU backend than `lax.reduce_window`.
+    combine, fill = (jnp.maximum, -np.inf) if step.kind == "max" else (jnp.add, 0)
+    pixels = np.ones((1, *x.shape[1:3], 1), np.float32)
+    if step.stride == 1:
+        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=fill)
+        pixels = np.pad(pixels, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=step.kind == "average_padded")
 
-    step: Conv
+    def over_windows(array, combine):
+        for axis in (2, 1):
+            last = array.shape[axis] - 2
+            shifted = [jax.lax.slice_in_dim(array, i, last + i, step.stride, axis) for i in range(3)]
+            array = functools.reduce(combine, shifted)
+        return array
 
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply the layer."""
-        features, (height, width), stride, padding = self.step
-        kernel = self.param("kernel", nn.initializers.he_normal(), (height, width, x.shape[-1], features))
-        bias = self.param("bias", nn.initializers.zeros, (features,))
-        # The first two cases are the same sums in a form that XLA's CPU backend runs two to six times faster: a 1x1
-        # convolution as a matrix product, and a VALID one at stride 1 as the inside of a SAME one.
-        if (height, width) == (1, 1):
-            y = x @ kernel[0, 0]
-        elif (stride, padding) == (1, "VALID"):
-            top, left = height // 2, width // 2
-            y = _convolve(x, kernel, 1, "SAME")[:, top : x.shape[1] - top, left : x.shape[2] - left]
-        else:
-            y = _convolve(x, kernel, stride, padding)
-        return nn.relu(y + bias)
-
-
-def _pool(x, step):
-    shape = {"window_shape": (3, 3), "strides": (step.stride, step.stride), "padding": step.padding}
-    return nn.max_pool(x, **shape) if step.kind == "max" else nn.avg_pool(x, **shape, count_include_pad=False)
+    pooled = over_windows(x, combine)
+    return pooled if step.kind == "max" else pooled / over_windows(pixels, jnp.add)
 
 
 def _run(steps, x):
     for step in steps:
-        if isinstance(step, Parallel):
-            x = jnp.concatenate([_run(branch, x) for branch in step.branches], axis=-1)
-        else:
-            x = _pool(x, step) if isinstance(step, Pool) else ConvBN(step)(x)
+        match step:
+            case Parallel():
+                x = _run_parallel(step.branches, x)
+            case Pool():
+                x = pool(x, step)
+            case Conv():
+                kernel, bias = _weights(step, x)
+                x = nn.relu(convolve(x, kernel, step.stride, step.padding) + bias)
     return x
 
 
-class InceptionV3(nn.Module):
-    """The network of a table of steps; its parameters are `ConvBN_0`, `ConvBN_1`, ... and the last layer `logits`."""
+def _run_parallel(branches, x):
+    # The 1x1 convolutions that read the block's input are one product of matrices. An average of pixels and a 1x1
+    # convolution can change places, and the convolution leaves fewer channels to be averaged.
+    parts = []
+    for branch in branches:
+        match branch:
+            case (Conv(kernel=(1, 1)) as first, *rest):
+                parts.append((first, None, rest))
+            case (Pool(kind="average" | "average_padded") as before, Conv(kernel=(1, 1)) as first, *rest):
+                parts.append((first, before, rest))
+            case _:
+                parts.append((None, None, branch))
+    weights = [_weights(first, x) for first, _, _ in parts if first]
+    products = iter(())
+    if weights:
+        together = x @ jnp.concatenate([kernel[0, 0] for kernel, _ in weights], axis=-1)
+        ends = np.cumsum([len(bias) for _, bias in weights])
+        products = zip(jnp.split(together, ends[:-1], axis=-1), (bias for _, bias in weights), strict=True)
+    outputs = []
+    for first, before, rest in parts:
+        y = x
+        if first:
+            y, bias = next(products)
+            y = nn.relu((pool(y, before) if before else y) + bias)
+        outputs.append(_run(rest, y))
+    return jnp.concatenate(outputs, axis=-1)
 
-    steps: tuple = KERAS
-    classes: int = CLASSES
+
+class InceptionV3(nn.Module):
+    """The network of a table; its parameters are those of the convolutions, by name, and the last layer's, `logits`.
+
+    Attributes:
+        stages: pairs of a tap, the name under which a stage's output can be had, and the stage's steps.
+        classes: how many logits there are.
+        bias: whether the last layer has one.
+    """
+
+    stages: tuple
+    classes: int
+    bias: bool
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """What can be asked for, from the input on."""
+        return (*(tap for tap, _ in self.stages), "logits")
+
+    def convolutions(self) -> Iterator[tuple[str, Conv]]:
+        """All convolutions in the table's order, each with the first tap that needs it."""
+
+        def walk(steps):
+            for step in steps:
+                if isinstance(step, Conv):
+                    yield step
+                elif isinstance(step, Parallel):
+                    for branch in step.branches:
+                        yield from walk(branch)
+
+        for tap, steps in self.stages:
+            for step in walk(steps):
+                yield tap, step
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps prepared images, float32 [b, 299, 299, 3] in -1..1, to logits, float32 [b, classes]; no softmax."""
+    def __call__(self, x: jax.Array, taps: tuple[str, ...] = ("logits",)) -> dict[str, jax.Array]:
+        """Maps prepared images to what is asked for, and computes and needs the weights of nothing beyond it.
+
+        Args:
+            x: float32 [b, 299, 299, 3] in -1..1.
+            taps: some of `self.taps`.
+
+        Returns:
+            {tap: float32 [b, features]}: the mean over the pixels of a stage's output, and `logits` before any softmax.
+        """
+        found = {}
         with jax.default_matmul_precision("highest"):  # a GPU would use TF32, a TPU bfloat16
-            pooled = jnp.mean(_run(self.steps, x), axis=(1, 2))
-            return nn.Dense(self.classes, name="logits")(pooled)
+            last = max(map(self.taps.index, taps))
+            for tap, steps in self.stages[: last + 1]:
+                x = _run(steps, x)
+                found[tap] = jnp.mean(x, axis=(1, 2))
+            if "logits" in taps:
+                found["logits"] = nn.Dense(self.classes, use_bias=self.bias, name="logits")(found[tap])
+        return {tap: found[tap] for tap in taps}
+
+
+KERAS = InceptionV3(_stages("average", "average"), classes=1000, bias=True)
+# The 2015 graph's last pool is a maximum, and the Inception Score was defined on logits without their bias.
+ORIGINAL = InceptionV3(_stages("average", "max"), classes=1008, bias=False)
+TORCHVISION = InceptionV3(_stages("average_padded", "average_padded"), classes=1000, bias=True)

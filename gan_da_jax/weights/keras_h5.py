@@ -6,6 +6,8 @@ Three layouts hold the same tensors:
   `weight_names` of the data sets in it, as in `conv2d_12/kernel:0`;
 - `model.save_weights("x.weights.h5")`: `layers/<class>_<position>/vars/0`, the layer's own name being an attribute of
   `vars`. The position counts along the graph, so it does not tell the order of creation, which the layer's name does.
+
+A `.safetensors` file can hold them, too, named as in `conv2d_12/kernel`.
 """
 
 import re
@@ -15,6 +17,7 @@ import h5py
 import numpy as np
 
 from gan_da_jax.errors import UserError
+from gan_da_jax.weights import torch_file
 
 # What the numbers in `vars` stand for: by the layer's class and how many there are.
 _VARIABLES = {
@@ -33,7 +36,7 @@ def read_layers(path: str | Path) -> Layers:
     """Reads every layer that has weights.
 
     Args:
-        path: a Keras weight file in any of the three layouts.
+        path: a Keras weight file in any of the three layouts, or a `.safetensors` file of what `flatten` gives.
 
     Returns:
         {layer name: {tensor name: float32 array}}, as in `layers["conv2d_12"]["kernel"]`.
@@ -41,6 +44,8 @@ def read_layers(path: str | Path) -> Layers:
     Raises:
         UserError: the file is absent, truncated, no HDF5 or no Keras file, or holds something else than finite floats.
     """
+    if Path(path).suffix == ".safetensors":
+        return _unflatten(torch_file.read(path))
     try:
         with h5py.File(path, "r") as file:
             root = file.get("model_weights", file)
@@ -60,6 +65,16 @@ def read_layers(path: str | Path) -> Layers:
         raise UserError(f"{path} is damaged or not a Keras weight file (.h5): {reason}") from None
 
 
+def is_hdf5(path: str | Path) -> bool:
+    """Whether a file begins as HDF5 does; what follows may still be anything."""
+    return h5py.is_hdf5(path)
+
+
+def flatten(layers: Layers) -> dict[str, np.ndarray]:
+    """The tensors of layers by names as in `conv2d_12/kernel`."""
+    return {f"{layer}/{name}": array for layer, tensors in layers.items() for name, array in tensors.items()}
+
+
 def in_order(layers: Layers, kind: str) -> list[str]:
     """The names `kind`, `kind_1`, ... in order of creation; Keras may start to count anywhere, but leaves no gap.
 
@@ -72,6 +87,26 @@ def in_order(layers: Layers, kind: str) -> list[str]:
         if following != number + 1:
             raise UserError(f"the layer between {name} and {other} is missing")
     return [name for _, name in numbered]
+
+
+def require(layers: Layers, layer: str, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Raises UserError unless `layer` has the tensors of `shapes` and no others, and no negative variance."""
+    tensors = layers.get(layer, {})
+    for name in tensors.keys() ^ shapes.keys():
+        raise UserError(f"{layer}/{name} is {'missing' if name in shapes else 'not part of the network'}")
+    for name, shape in shapes.items():
+        if tensors[name].shape != shape:
+            raise UserError(f"{layer}/{name} has shape {tensors[name].shape} instead of {shape}")
+    if "moving_variance" in tensors and tensors["moving_variance"].min() < 0:
+        raise UserError(f"{layer}/moving_variance is negative")
+
+
+def _unflatten(tensors: dict[str, np.ndarray]) -> Layers:
+    layers: Layers = {}
+    for path, array in tensors.items():
+        layer, _, name = path.rpartition("/")
+        layers.setdefault(layer, {})[name] = array
+    return layers
 
 
 class _Unreadable(Exception):

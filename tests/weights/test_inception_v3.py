@@ -91,12 +91,13 @@ def classifier(folder):
 
 
 @pytest.mark.parametrize("size", [32, 299, 400])
-def test_logits_are_those_of_keras(keras_model, classifier, size):
+def test_features_and_logits_are_those_of_keras(keras_model, classifier, size):
     images = pictures(size)
-    logits = classifier.apply(classifier.variables, images)["logits"]
-    _, expected = keras_model.predict(np.asarray(inception_v3.prepare(images)), verbose=0)
+    found = classifier.apply(classifier.variables, images, ("2048", "logits"))
+    features, expected = keras_model.predict(np.asarray(inception_v3.prepare(images)), verbose=0)
     assert np.abs(expected[0] - expected[1]).mean() > 0.3  # else agreement would say little
-    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(found["2048"], features, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found["logits"], expected, rtol=1e-5, atol=1e-4)
 
 
 def test_logits_do_not_depend_on_the_batch(classifier):
@@ -115,7 +116,7 @@ def test_classifier_tells_what_it_is(classifier, folder):
 
 @pytest.mark.parametrize("layout", ["model.h5", "published.h5"])
 def test_every_layout_gives_the_same_variables(classifier, folder, layout):
-    variables = weights.load(folder / layout)
+    variables = weights.load_keras(folder / layout)
     assert jax.tree.structure(variables) == jax.tree.structure(classifier.variables)
     jax.tree.map(np.testing.assert_array_equal, variables, classifier.variables)
 
@@ -205,6 +206,6 @@ def test_a_wrong_file_is_refused_with_the_reason(folder, tmp_path, damage, reaso
     shutil.copy(folder / "published.h5", path)
     damage(path)
     with pytest.raises(UserError, match=reason) as error:
-        weights.load(path)
+        weights.load_keras(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)

@@ -1,0 +1,83 @@
+"""Images through a classifier, of any sizes and on all local devices; what comes of real images is kept in the cache."""
+
+import hashlib
+import itertools
+import json
+import zipfile
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from gan_da_jax import parallel, records
+from gan_da_jax.classifiers import Classifier
+
+_BATCH_SIZE = 50  # images a device is given at once: enough to keep it busy, little enough for its memory
+
+
+def extractor(
+    classifier: Classifier, taps: tuple[str, ...]
+) -> Callable[[Iterable[np.ndarray], Callable[[int], None]], dict[str, np.ndarray]]:
+    """Compiles a classifier for all local devices.
+
+    Args:
+        classifier: the network with its weights.
+        taps: the layers that are wanted, some of `classifier.taps`.
+
+    Returns:
+        A function of images, uint8 [H, W, 3] each, and of what is told how many more are done; it returns float32
+        [n, features] by tap, in the order of the images. Images of different sizes may follow each other.
+    """
+    forward = parallel.batches(lambda variables, x: classifier.forward(variables, x, taps), batch_size=_BATCH_SIZE)
+    size = _BATCH_SIZE * parallel.local_devices()
+
+    def run(images: Iterable[np.ndarray], advance: Callable[[int], None]) -> dict[str, np.ndarray]:
+        images, blocks = iter(images), []
+        while block := list(itertools.islice(images, size)):
+            # Every size of images is prepared by a program of its own; so images of many sizes go one by one.
+            alike = len({image.shape for image in block}) == 1
+            parts = [np.stack(block)] if alike else [image[None] for image in block]
+            prepared = np.concatenate([np.asarray(classifier.prepare(part)) for part in parts])
+            blocks.append(forward(classifier.variables, prepared))
+            advance(len(block))
+        return {tap: np.concatenate([block[tap] for block in blocks]) for tap in taps}
+
+    return run
+
+
+def cached(
+    classifier: Classifier,
+    taps: tuple[str, ...],
+    images: Callable[[], Iterable[np.ndarray]],
+    extract: Callable[[Iterable[np.ndarray]], dict[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """The features of images that are used again and again.
+
+    They are kept under a hash of the images' pixels, the classifier and its weights, and made anew where the kept file
+    is damaged.
+
+    Args:
+        classifier: as in `extractor`.
+        taps: as in `extractor`.
+        images: gives the images, each time anew.
+        extract: makes their features.
+    """
+    pixels = hashlib.sha256()
+    for image in images():
+        pixels.update(f"{image.shape}".encode())
+        pixels.update(np.ascontiguousarray(image))
+    identity = {
+        "images": pixels.hexdigest(),
+        "classifier": classifier.name,
+        "weights": classifier.weights_sha256,
+        "taps": taps,
+        "format": 1,
+    }
+    path = records.cache_dir() / "features" / f"{records.sha256(json.dumps(identity).encode())}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return {tap: kept[tap] for tap in taps}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        found = extract(images())
+    with records.atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **found)
+    return found

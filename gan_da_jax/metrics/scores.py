@@ -1,0 +1,83 @@
+"""All scores of a set of images at once, from the features that one classifier gives them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gan_da_jax.errors import UserError
+from gan_da_jax.metrics.fid import fid
+from gan_da_jax.metrics.inception_score import bootstrap_interval, inception_score
+from gan_da_jax.metrics.kid import kid
+from gan_da_jax.metrics.prdc import prdc
+
+Features = Mapping[str, np.ndarray]
+
+KID_SUBSETS = 100
+RESAMPLES = 1000  # of the bootstrap
+
+
+def of_classes(features: Features, *, splits: int, seed: int, shuffle: bool) -> dict[str, Any]:
+    """The Inception Score of one set.
+
+    Args:
+        features: float32 [n, K] under `logits`.
+        splits: S, see `inception_score`.
+        seed: of the bootstrap, and of the shuffle.
+        shuffle: whether to shuffle the images by `numpy.random.RandomState(seed)` first, as torch-fidelity does: images
+            sorted by class would score lower.
+
+    Returns:
+        `inception_score` {mean, std, splits}, `inception_score_1`, and `inception_score_1_interval` [low, high], the
+        95% percentile interval of a bootstrap over the images. What cannot be computed is None, and `reasons` says why.
+    """
+
+    def compute() -> dict[str, Any]:
+        if "logits" not in features:
+            raise UserError("the weights end before the classifier's last layer")
+        logits = features["logits"]
+        if shuffle:
+            logits = logits[np.random.RandomState(seed).permutation(len(logits))]
+        mean, std = inception_score(logits, splits=splits)
+        return {
+            "inception_score": {"mean": mean, "std": std, "splits": splits},
+            "inception_score_1": inception_score(logits, splits=1)[0],
+            "inception_score_1_interval": list(bootstrap_interval(logits, resamples=RESAMPLES, seed=seed)),
+        }
+
+    return _attempt(compute, ("inception_score", "inception_score_1", "inception_score_1_interval"))
+
+
+def against(features: Features, reference: Features | None, *, tap: str, seed: int) -> dict[str, Any]:
+    """The distances of one set from a reference.
+
+    Args:
+        features: float32 [n, d] under `tap`.
+        reference: float32 [m, d] under `tap`, or None where there is none.
+        tap: the layer whose features are compared.
+        seed: of KID's subsets.
+
+    Returns:
+        `fid`, `kid` {mean, std, subsets, subset_size}, `precision`, `recall`, `density`, `coverage`. What cannot be
+        computed is None, and `reasons` says why.
+    """
+
+    def sets() -> tuple[np.ndarray, np.ndarray]:
+        if reference is None:
+            raise UserError("there is no reference to compare with")
+        return features[tap], reference[tap]
+
+    scores = [
+        _attempt(lambda: {"fid": fid(*sets())}, ("fid",)),
+        _attempt(lambda: {"kid": kid(*sets(), subsets=KID_SUBSETS, seed=seed)._asdict()}, ("kid",)),
+        _attempt(lambda: prdc(*reversed(sets()))._asdict(), ("precision", "recall", "density", "coverage")),
+    ]
+    reasons = {name: reason for score in scores for name, reason in score.pop("reasons").items()}
+    return {name: value for score in scores for name, value in score.items()} | {"reasons": reasons}
+
+
+def _attempt(compute: Callable[[], dict], names: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        return {**compute(), "reasons": {}}
+    except UserError as error:
+        return dict.fromkeys(names) | {"reasons": dict.fromkeys(names, str(error))}

@@ -1,0 +1,118 @@
+"""ResNet-50 (He et al., 2015, arXiv:1512.03385) as Keras publishes it: for inference, with BatchNorm folded in.
+
+It is the first version, with the stride in the first 1x1 convolution of a block; every convolution has its own bias.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+SIZE = 224
+CLASSES = 1000
+EPSILON = 1.001e-5  # of every BatchNorm
+STACKS = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # width of the blocks, their number, stride of the first
+_BGR_MEAN = (103.939, 116.779, 123.68)  # of ImageNet, as its first Caffe networks had it
+
+
+@jax.jit
+def prepare(images: jax.Array) -> jax.Array:
+    """Turns uint8 RGB [b, H, W, 3] of any size into the network's input: float32 BGR [b, 224, 224, 3] around 0.
+
+    The resize is `jax.image.resize(..., "bilinear")`: half-pixel centres, and a triangle widened against aliasing when
+    the image shrinks. Images of 224x224 pixels keep their pixels. The mean of ImageNet is taken away from each channel;
+    nothing is scaled.
+    """
+    resized = jax.image.resize(images.astype(jnp.float32), (images.shape[0], SIZE, SIZE, 3), "bilinear")
+    return resized[..., ::-1] - jnp.array(_BGR_MEAN)
+
+
+def fold(
+    kernel: np.ndarray,
+    bias: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    moving_mean: np.ndarray,
+    moving_variance: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Folds a BatchNorm into the convolution before it.
+
+    Args:
+        kernel: float [h, w, in, out].
+        bias: float [out]; like the following ones, `moving_variance` being >= 0.
+        gamma: see `bias`.
+        beta: see `bias`.
+        moving_mean: see `bias`.
+        moving_variance: see `bias`.
+
+    Returns:
+        The parameters of one `Unit`: `kernel` float32 [h, w, in, out] and `bias` float32 [out], computed in float64.
+    """
+    scale = gamma / np.sqrt(moving_variance.astype(np.float64) + EPSILON)
+    return {
+        "kernel": (kernel * scale).astype(np.float32),
+        "bias": (beta + (bias - moving_mean.astype(np.float64)) * scale).astype(np.float32),
+    }
+
+
+class Unit(nn.Module):
+    """Convolution with its folded BatchNorm: float32 [b, H, W, in] to [b, H / stride, W / stride, features]."""
+
+    features: int
+    size: int
+    stride: int = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Apply the layer."""
+        shape = (self.size, self.size, x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.he_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        if self.size == 1:  # the same sums as a matrix product, which XLA's CPU backend runs faster
+            return x[:, :: self.stride, :: self.stride] @ kernel[0, 0] + bias
+        border = self.size // 2
+        y = jax.lax.conv_general_dilated(
+            x, kernel, (self.stride,) * 2, ((border, border),) * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        return y + bias
+
+
+class ResNet50(nn.Module):
+    """The network; its units are named as Keras' layers, `conv2_block1_1` for `conv2_block1_1_conv` and `..._bn`."""
+
+    classes: int = CLASSES
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """What can be asked for, from the input on."""
+        return ("2048", "logits")
+
+    @nn.compact
+    def __call__(self, x: jax.Array, taps: tuple[str, ...] = ("logits",)) -> dict[str, jax.Array]:
+        """Maps prepared images to what is asked for.
+
+        Args:
+            x: float32 [b, 224, 224, 3], as from `prepare`.
+            taps: some of `self.taps`.
+
+        Returns:
+            {tap: array}: `2048`, the global means of the last feature maps, float32 [b, 2048], >= 0; `logits`, float32
+            [b, classes], before the softmax.
+        """
+        with jax.default_matmul_precision("highest"):  # a GPU would use TF32, a TPU bfloat16
+            x = nn.relu(Unit(64, 7, 2, name="conv1")(x))
+            x = nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
+            for number, (width, blocks, stride) in enumerate(STACKS, 2):
+                for block in range(1, blocks + 1):
+                    x = _block(x, width, stride if block == 1 else 1, f"conv{number}_block{block}", widen=block == 1)
+            found = {"2048": jnp.mean(x, axis=(1, 2))}
+            if "logits" in taps:
+                found["logits"] = nn.Dense(self.classes, name="logits")(found["2048"])
+        return {tap: found[tap] for tap in taps}
+
+
+def _block(x, width, stride, name, *, widen):
+    shortcut = Unit(4 * width, 1, stride, name=f"{name}_0")(x) if widen else x
+    y = nn.relu(Unit(width, 1, stride, name=f"{name}_1")(x))
+    y = nn.relu(Unit(width, 3, name=f"{name}_2")(y))
+    return nn.relu(shortcut + Unit(4 * width, 1, name=f"{name}_3")(y))
