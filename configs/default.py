@@ -1,4 +1,4 @@
-"""Every field of a config, with its unit and the reason for its default: the paper's set-up wherever the paper gives one.
+"""Every field of a config, with its unit and the reason for its default: the paper's wherever it gives one.
 
 Your own config is a file with a `get_config()` that changes a copy of this one, see `celeba.py`. Any field can also be
 set on the command line, after `--config`: `--config.train.epochs=30`.
@@ -21,12 +21,12 @@ def get_config() -> ConfigDict:
     config.data.skip_bad = False  # leave unreadable and duplicate files out, and record them, instead of stopping
 
     config.augment = ConfigDict()
-    # none, contrast, invert, hflip, vflip, generated, duplicate, more; joined by + for equal shares, with arguments as in
-    # contrast(factor=1.5)
+    # none, contrast, invert, hflip, vflip, generated, duplicate, more; joined by + for equal shares, with arguments as
+    # in contrast(factor=1.5)
     config.augment.policy = "none"
     config.augment.count = 1000  # images made by the policy, beside the originals; the paper has 1,000 or 2,000
-    # The run whose GAN makes the `generated` images; it is trained on the originals alone if it is not there yet. Arms that
-    # name the same one share it. Empty: a folder `generator` inside the workdir.
+    # The run whose GAN makes the `generated` images; it is trained on the originals alone if it is not there yet. Arms
+    # that name the same one share it. Empty: a folder `generator` inside the workdir.
     config.augment.generator = ""
 
     config.model = ConfigDict()

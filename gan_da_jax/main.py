@@ -53,7 +53,7 @@ def _train(config: ConfigDict, workdir: Path, *, dry_run: bool) -> None:
 
 
 class Verb(NamedTuple):
-    """What a verb does, for a person; the function that does it; and the flags it takes beside --workdir and --dry_run."""
+    """What a verb does, for a person; the function that does it; its flags beside --workdir and --dry_run."""
 
     does: str
     function: Callable[..., None]
@@ -78,7 +78,7 @@ def _help() -> str:
 
 
 def _locate(argument: str) -> str:
-    """Lets `--config=configs/NAME.py` name a config that came with the package where the current folder has no such file."""
+    """Lets `--config=configs/NAME.py` name a config of the package where the current folder has no such file."""
     name, _, value = argument.partition("=")
     path, _, preset = value.partition(":")
     shipped = Path(configs.__file__).parent / Path(path).name
@@ -91,7 +91,7 @@ def _locate(argument: str) -> str:
 
 
 def _parse(arguments: list[str]) -> tuple[Verb, dict]:
-    """Reads the command line: the verb, and its function's keyword arguments; a `UserError` says what is wrong with it."""
+    """Reads the command line: the verb and its function's keyword arguments; a `UserError` says what is wrong."""
     if not arguments or arguments[0] not in VERBS:
         given = f"{arguments[0]!r} is not a verb" if arguments else "no verb given"
         close = difflib.get_close_matches(arguments[0], VERBS, 1) if arguments else []

@@ -31,7 +31,8 @@ FIELDS = {
 
 def command(verb: str, workdir: Path, policy: str, *extra: str) -> list[str]:
     fields = FIELDS | {"augment.policy": policy}
-    return [verb, "--config=configs/default.py", f"--workdir={workdir}", *(f"--config.{k}={v}" for k, v in fields.items()), *extra]
+    values = [f"--config.{name}={value}" for name, value in fields.items()]
+    return [verb, "--config=configs/default.py", f"--workdir={workdir}", *values, *extra]
 
 
 def do(*arguments: str) -> None:
