@@ -1,4 +1,4 @@
-"""The paper's first source: 1,000 CelebA faces. Give the official archive with `--config.data.path=img_align_celeba.zip`."""
+"""The paper's first source: CelebA. Give the official archive with `--config.data.path=img_align_celeba.zip`."""
 
 from ml_collections import ConfigDict
 

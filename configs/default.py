@@ -1,4 +1,4 @@
-"""Every field of a config, with its unit and the reason for its default: the paper's set-up wherever the paper gives one.
+"""Every field of a config, with its unit and the reason for its default: the paper's wherever it gives one.
 
 Your own config is a file with a `get_config()` that changes a copy of this one, see `celeba.py`. Any field can also be
 set on the command line, after `--config`: `--config.train.epochs=30`.
@@ -21,12 +21,12 @@ def get_config() -> ConfigDict:
     config.data.skip_bad = False  # leave unreadable and duplicate files out, and record them, instead of stopping
 
     config.augment = ConfigDict()
-    # none, contrast, invert, hflip, vflip, generated, duplicate, more; joined by + for equal shares, with arguments as in
-    # contrast(factor=1.5)
+    # none, contrast, invert, hflip, vflip, generated, duplicate, more; joined by + for equal shares, with arguments as
+    # in contrast(factor=1.5)
     config.augment.policy = "none"
     config.augment.count = 1000  # images made by the policy, beside the originals; the paper has 1,000 or 2,000
-    # The run whose GAN makes the `generated` images; it is trained on the originals alone if it is not there yet. Arms that
-    # name the same one share it. Empty: a folder `generator` inside the workdir.
+    # The run whose GAN makes the `generated` images; it is trained on the originals alone if it is not there yet. Arms
+    # that name the same one share it. Empty: a folder `generator` inside the workdir.
     config.augment.generator = ""
 
     config.model = ConfigDict()
@@ -43,7 +43,18 @@ def get_config() -> ConfigDict:
 
     config.evaluate = ConfigDict()
     config.evaluate.samples = 1000  # images generated for the scores; the paper has 1,000
-    config.evaluate.classifier = "inception_v3"  # inception_v3 | faces_attributes (built in, for procedural faces)
+    config.evaluate.repeats = (
+        1  # sets of samples, from latents of their own: their spread is what a score owes to chance
+    )
+    # inception_v3_2015 (the network of the original IS and FID) | inception_v3 (Keras) | inception_v3_torchvision |
+    # resnet50 | faces_attributes (built in, for procedural faces)
+    config.evaluate.classifier = "inception_v3"
     config.evaluate.weights = ""  # the classifier's published weight file; empty: the cache, or else a download
+    config.evaluate.tap = (
+        ""  # the layer whose features FID, KID and so on compare; empty: the usual one, 2048 of Inception
+    )
+    # Classes whose share among the samples is reported, by name or number and with commas, as in pomeranian,keeshond; the
+    # paper's own next step, with the classifier resnet50. Empty: only the most frequent classes are.
+    config.evaluate.classes = ""
     config.evaluate.splits = 10  # parts that the Inception Score's mean and standard deviation are taken over
     return config

@@ -26,24 +26,44 @@ class Classifier:
 
     Attributes:
         name: its key in `CLASSIFIERS`; every score carries it.
-        apply: (variables, uint8 [b, H, W, 3], taps=("logits",)) to {tap: float32 [b, features]}, compiled once for
-            every shape of images. Nothing is computed beyond the taps. An image's features do not depend on the others
-            beside it. Raises UserError for a tap that is not among `taps`.
-        taps: what `apply` can be asked for: names of features, from the input on, and `logits` [b, K], before the
-            softmax. A file that holds only the first part of a network reaches only the first taps.
+        prepare: uint8 [b, H, W, 3] to the network's input, float32 [b, S, S, 3]; compiled once for every shape.
+        forward: (variables, prepared images, taps) to {tap: float32 [b, features]}. Nothing is computed beyond the taps,
+            and an image's features do not depend on the others beside it.
         variables: the Flax variables.
+        taps: what `forward` can be asked for: names of features, from the input on, and `logits` [b, K], before the
+            softmax. A file that holds only the first part of a network reaches only the first taps.
+        usual_tap: the features that distances such as FID are commonly taken of.
         classes: the K names of the classes.
         weights_sha256: of the weight file, or of the arrays where they were trained here; 64 hex digits.
         accuracy: share of held-out images classified rightly, for networks trained here; None for published ones.
     """
 
     name: str
-    apply: Callable[..., dict[str, jax.Array]]
-    taps: tuple[str, ...]
+    prepare: Callable[[jax.Array], jax.Array]
+    forward: Callable[[dict, jax.Array, tuple[str, ...]], dict[str, jax.Array]]
     variables: dict
+    taps: tuple[str, ...]
+    usual_tap: str
     classes: tuple[str, ...]
     weights_sha256: str
     accuracy: float | None
+
+    def apply(self, images: jax.Array, taps: tuple[str, ...] = ("logits",)) -> dict[str, jax.Array]:
+        """The features float32 [b, d] by tap of images uint8 [b, H, W, 3]; UserError for a tap that is not reached."""
+        self.require(taps)
+        return _run(self.variables, self.prepare(images), forward=self.forward, taps=taps)
+
+    def require(self, taps: tuple[str, ...]) -> None:
+        """Raises a `UserError` for a tap that the weights do not reach."""
+        for tap in taps:
+            if tap not in self.taps:
+                raise UserError(f"the weights of {self.name} do not reach {tap!r}; they reach: {', '.join(self.taps)}")
+
+
+# The network apart from the preparation, so that it is compiled once for all sizes of images.
+@partial(jax.jit, static_argnames=("forward", "taps"))
+def _run(variables, prepared, *, forward, taps):
+    return forward(variables, prepared, taps)
 
 
 def load(name: str, weights: str, taps: tuple[str, ...] = ("logits",)) -> Classifier:
@@ -59,7 +79,7 @@ def load(name: str, weights: str, taps: tuple[str, ...] = ("logits",)) -> Classi
     """
     check(name, weights)
     classifier = CLASSIFIERS[name](weights)
-    _require(classifier.taps, taps)
+    classifier.require(taps)
     return classifier
 
 
@@ -95,9 +115,11 @@ def _published(name: str, network: nn.Module, prepare: Callable, classes: tuple[
         variables, taps = load(path)
         return Classifier(
             name=name,
-            apply=_apply(network.apply, prepare, taps),
-            taps=taps,
+            prepare=prepare,
+            forward=network.apply,
             variables=variables,
+            taps=taps,
+            usual_tap=network.taps[-2],
             classes=classes,
             weights_sha256=records.file_sha256(path),
             accuracy=None,
@@ -108,40 +130,17 @@ def _published(name: str, network: nn.Module, prepare: Callable, classes: tuple[
 
 def _faces_attributes(weights: str) -> Classifier:
     variables, accuracy = faces_attributes.load()
-    taps = ("logits",)
     return Classifier(
         name="faces_attributes",
-        apply=_apply(_faces_logits, attributes.prepare, taps),
-        taps=taps,
+        prepare=attributes.prepare,
+        forward=faces_attributes.NETWORK.apply,
         variables=variables,
+        taps=faces_attributes.NETWORK.taps,
+        usual_tap=faces_attributes.NETWORK.taps[-2],
         classes=faces.CLASSES,
         weights_sha256=faces_attributes.digest(variables),
         accuracy=accuracy,
     )
-
-
-def _faces_logits(variables, prepared, taps):
-    return {tap: faces_attributes.NETWORK.apply(variables, prepared) for tap in taps}
-
-
-def _apply(forward: Callable, prepare: Callable, reached: tuple[str, ...]) -> Callable:
-    def apply(variables, images, taps=("logits",)):
-        _require(reached, taps)
-        return _run(variables, prepare(images), forward=forward, taps=taps)
-
-    return apply
-
-
-def _require(reached: tuple[str, ...], taps: tuple[str, ...]) -> None:
-    for tap in taps:
-        if tap not in reached:
-            raise UserError(f"the classifier's weights do not reach {tap!r}; they reach: {', '.join(reached)}")
-
-
-# The network apart from the preparation, so that it is compiled once for all sizes of images.
-@partial(jax.jit, static_argnames=("forward", "taps"))
-def _run(variables, prepared, *, forward, taps):
-    return forward(variables, prepared, taps)
 
 
 CLASSIFIERS: dict[str, Callable[[str], Classifier]] = {

@@ -15,8 +15,8 @@ from gan_da_jax.data.sources import SOURCES
 from gan_da_jax.errors import UserError
 from gan_da_jax.models.dcgan import IMAGE_SIZES
 
-# Fields that say how long to train and how to look at a run. They leave what is trained as it is, bit for bit, so they may
-# differ when the same workdir is used again.
+# Fields that say how long to train and how to look at a run. They leave what is trained as it is, bit for bit, so they
+# may differ when the same workdir is used again.
 FREE_FIELDS = ("train.epochs", "train.kimg", "train.checkpoint_every", "evaluate.", "augment.generator")
 
 # The least value that a number may have, and what it counts; an upper bound where there is one.
@@ -28,6 +28,7 @@ _LEAST = {
     "train.batch_size": (2, "images, since BatchNorm needs two"),
     "train.checkpoint_every": (1, "epoch"),
     "evaluate.samples": (1, "image"),
+    "evaluate.repeats": (1, "set"),
     "evaluate.splits": (1, "part"),
 }
 

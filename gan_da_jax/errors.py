@@ -12,6 +12,6 @@ class UserError(Exception):
 class Failure(Exception):
     """The input was right, but the work could not be finished: it was interrupted, or training has diverged.
 
-    The message is one line: what happened, what is saved, how to go on. The command line prints it as it is and exits with
-    status 1.
+    The message is one line: what happened, what is saved, how to go on. The command line prints it as it is and exits
+    with status 1.
     """

@@ -1,4 +1,4 @@
-"""Images through a classifier, of any sizes and on all local devices; what comes of real images is kept in the cache."""
+"""Images of any sizes through a classifier, on all local devices; what comes of real images is kept in the cache."""
 
 import hashlib
 import itertools

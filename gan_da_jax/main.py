@@ -19,7 +19,7 @@ from gan_da_jax import configs, records
 from gan_da_jax.augment import policy
 from gan_da_jax.config import augmented_count, check, generator_config, generator_workdir
 from gan_da_jax.errors import Failure, UserError
-from gan_da_jax.stages import evaluate, prepare, report, train, weights
+from gan_da_jax.stages import evaluate, prepare, report, score, train, weights
 
 
 def _define(arguments: list[str]) -> flags.FlagValues:
@@ -33,7 +33,13 @@ def _define(arguments: list[str]) -> flags.FlagValues:
     flags.DEFINE_string(
         "export", None, "prepare: an empty folder for the data set's images as PNGs.", flag_values=values
     )
-    flags.DEFINE_string("out", None, "weights convert: the file to write.", flag_values=values)
+    flags.DEFINE_string("images", None, "score: a folder, .zip, .npz or .npy of images.", flag_values=values)
+    flags.DEFINE_string("reference", None, "score: what to compare them with, likewise.", flag_values=values)
+    flags.DEFINE_string("classifier", None, "score: the network; inception_v3_2015 if not given.", flag_values=values)
+    flags.DEFINE_string("weights", None, "score: its weight file; the published one if not given.", flag_values=values)
+    flags.DEFINE_string("tap", None, "score: the layer that is compared; 2048 of Inception.", flag_values=values)
+    flags.DEFINE_integer("splits", None, "score: parts of the Inception Score; 10 if not given.", flag_values=values)
+    flags.DEFINE_string("out", None, "score, weights convert: the file to write.", flag_values=values)
     values.set_gnu_getopt(True)  # flags may follow words
     return values
 
@@ -78,6 +84,11 @@ VERBS = {
     "report": Verb(
         "the scores of a run, or of a folder of runs -> report/index.html, summary.json", report.main, ("workdir",)
     ),
+    "score": Verb(
+        "scores any images against any reference; needs no config",
+        score.main,
+        ("images", "reference", "classifier", "weights", "tap", "splits", "out"),
+    ),
     "weights": Verb(
         "classifiers' weights: list, fetch NAME, convert FILE NAME [--out=FILE], check FILE",
         weights.main,
@@ -87,7 +98,7 @@ VERBS = {
 }
 
 _USAGE = "python -m gan_da_jax VERB --config=configs/NAME.py --workdir=DIR [--config.field=value ...] [--dry_run]"
-_FLAGS = ("config", "workdir", "export", "out")  # of some verbs; all take --dry_run
+_FLAGS = tuple(dict.fromkeys(flag for verb in VERBS.values() for flag in verb.flags))  # all verbs take --dry_run
 
 
 def _help() -> str:
@@ -139,6 +150,8 @@ def _parse(arguments: list[str]) -> tuple[Verb, dict]:
         raise UserError(f"--{flag} is not a flag of {name}, which takes {takes}")
     if "config" in verb.flags and config is None:
         raise UserError(f"{name} needs --config, as in --config=configs/quickstart.py")
+    if "images" in verb.flags and not values.images:
+        raise UserError(f"{name} needs --images, a folder, .zip, .npz or .npy of images")
     if "workdir" in verb.flags:
         if not values.workdir:
             raise UserError(f"{name} needs --workdir=DIR, the folder of the run")

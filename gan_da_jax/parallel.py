@@ -37,11 +37,11 @@ def training_steps(gan: gan_lib.Gan) -> Callable[..., tuple[gan_lib.State, dict[
     """Compiles `gan.run_steps` for all devices.
 
     Returns:
-        A function (state, images uint8 [N, S, S, 3], indices int32 [K, batch], count, key) -> (state, metrics [K]) where
-        `batch` is the global batch, a multiple of the number of devices. State and images are whole on every device
-        (`replicate`); the state that is passed in is used up.
+        A function (state, images uint8 [N, S, S, 3], indices int32 [K, batch], count, key) -> (state, metrics [K])
+        where `batch` is the global batch, a multiple of the number of devices. State and images are whole on every
+        device (`replicate`); the state that is passed in is used up.
     """
-    # out_axes=None takes device 0's value without a check: gan.update makes all devices agree, and a test holds it to that.
+    # out_axes=None takes device 0's value unchecked: gan.update makes all devices agree, and a test holds it to that.
     mapped = jax.pmap(
         functools.partial(gan_lib.run_steps, gan, axis_name=AXIS),
         axis_name=AXIS,
@@ -63,15 +63,16 @@ def batches(
 ) -> Callable[[Any, np.ndarray], dict[str, np.ndarray]]:
     """Compiles a function of single examples for whole arrays of them, in equal batches over the local devices.
 
-    The last batch is filled up with copies of its last example, and what comes of them is cut off: no example is dropped,
-    none counts twice, and the results do not depend on `batch_size` beyond float rounding.
+    The last batch is filled up with copies of its last example, and what comes of them is cut off: no example is
+    dropped, none counts twice, and the results do not depend on `batch_size` beyond float rounding.
 
     Args:
         function: (variables, [b, ...]) -> arrays [b, ...] by name, each row depending on its own example only.
         batch_size: examples a device is given at once.
 
     Returns:
-        A function of the variables and an array [n, ...], n >= 1, that returns the arrays [n, ...] by name, on the host.
+        A function of the variables and an array [n, ...], n >= 1, that returns the arrays [n, ...] by name, on the
+        host.
     """
     local = jax.local_devices()
     mapped = jax.pmap(function, axis_name=AXIS, in_axes=(None, 0), devices=local)

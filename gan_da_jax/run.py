@@ -81,14 +81,14 @@ def total_steps(config: ConfigDict) -> int:
 
 
 def steps_at_epochs(config: ConfigDict, every: int) -> list[int]:
-    """The steps at which `every` more epochs are complete, ascending; the last step of the run is always one of them."""
+    """The steps at which `every` more epochs are complete, ascending; the run's last step is always one of them."""
     total, shown = total_steps(config), every * images(config)
     ends = range(shown, total * config.train.batch_size, shown)
     return sorted({-(-end // config.train.batch_size) for end in ends} | {total})
 
 
 def position(config: ConfigDict, step: int) -> dict[str, Any]:
-    """Where a step lies in the run: `step`, `epoch` (passes over the data set) and `kimg` (thousands of images shown)."""
+    """Where a step lies: `step`, `epoch` (passes over the data set) and `kimg` (thousands of images shown)."""
     shown = step * config.train.batch_size
     return {"step": step, "epoch": round(shown / images(config), 4), "kimg": round(shown / 1000, 4)}
 

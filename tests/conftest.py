@@ -1,9 +1,107 @@
 import os
 
+import numpy as np
 import pytest
+
+from gan_da_jax import records
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
     """Downloads, trained classifiers and compiled programs of the tests stay apart from the user's own."""
     os.environ["GAN_DA_CACHE"] = os.environ.get("GAN_DA_TEST_CACHE") or str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def make_run():
+    """A function that writes a run's files as the verbs write them, without training anything."""
+    return _make_run
+
+
+def _make_run(
+    folder,
+    *,
+    source="celeba_1000",
+    policy="none",
+    count=0,
+    seed=0,
+    originals=20,
+    epochs=4,
+    evaluations=2,
+    classifier="faces_attributes",
+    grids=2,
+    size=16,
+    level=2.0,
+    train=None,
+    extra=None,
+):
+    """Scores rise towards `level` plus a draw of the seed; a sample grid has 8 x 8 plain tiles of `size` pixels."""
+    rng = np.random.default_rng([seed, count, sum(policy.encode())])
+    ops = [op.partition("(")[0] for op in policy.split("+")] if policy != "none" else []
+    added = [op for op in ops for _ in range(count // len(ops))]
+    rows = [
+        {"index": i, "op": op, "source_id": f"{i:06d}.jpg", "source_index": i, "sha256": "0" * 64}
+        for i, op in enumerate(["original"] * originals + added)
+    ]
+    data = {"source": "folder", "path": f"/data/{source}", "count": originals, "image_size": 64, "resize": "stretch"}
+    config = {
+        "seed": seed,
+        "data": data | {"skip_bad": False},
+        "augment": {"policy": policy, "count": count, "generator": {"epochs": 100}},
+        "model": {"latent_dim": 100, "width": 64},
+        "train": {"batch_size": 64, "epochs": epochs, "kimg": 0, "checkpoint_every": 1} | (train or {}),
+        "evaluate": {"samples": 1000, "classifier": classifier, "weights": "", "splits": 10},
+    }
+    versions = {"gan_da_jax": "0.1.0", "jax": "0.10.2", "flax": "0.12.8", "optax": "0.2.6", "numpy": "2.3.1"}
+    records.write_json(
+        folder / "config.json", {"config": config, "versions": versions, "devices": ["TFRT_CPU_0"], "backend": "cpu"}
+    )
+    records.write_json(
+        folder / "dataset" / "manifest.json",
+        {
+            "format": 1,
+            "policy": policy,
+            "count": count,
+            "seed": seed,
+            "images_sha256": records.sha256(source.encode()),
+            "source": data | {"kind": "folder", "name": source, "available": originals, "skipped": []},
+            "records": rows,
+        },
+    )
+
+    def tiles(high):
+        return rng.integers(0, 256, (high, 8, 3), np.uint8).repeat(size, 0).repeat(size, 1)
+
+    if ops:
+        records.save_png(folder / "dataset" / "preview.png", tiles(1 + len(ops)))
+    for epoch in range(1, epochs + 1):
+        row = {
+            "step": 16 * epoch,
+            "epoch": float(epoch),
+            "kimg": 1.024 * epoch,
+            "generator_loss": 2.5 - 0.4 * np.log(epoch) + rng.normal(0, 0.15),
+            "discriminator_loss": 0.6 + 0.5 / epoch + rng.normal(0, 0.05),
+            "images_per_second": 123.4 + rng.normal(0, 2),
+        }
+        records.append_jsonl(folder / "metrics.jsonl", row | ({"state_sha256": "ab" * 32} if epoch == epochs else {}))
+    for step in np.linspace(1, epochs, grids).round() if grids else ():
+        records.save_png(folder / "samples" / f"step_{int(16 * step):08d}.png", tiles(8))
+    for epoch in np.linspace(1, epochs, evaluations).round() if evaluations else ():
+        mean = 1 + (level - 1) * (1 - np.exp(-4 * epoch / epochs)) + rng.normal(0, 0.06)
+        row = {
+            "step": int(16 * epoch),
+            "epoch": float(epoch),
+            "kimg": 1.024 * epoch,
+            "samples": 1000,
+            "seed": seed,
+            "classifier": classifier,
+            "classifier_accuracy": 0.982,
+            "weights_sha256": "cd" * 32,
+            "inception_score": {"mean": mean, "std": 0.1 + rng.uniform(0, 0.05), "splits": 10},
+            "inception_score_1": mean * 1.08,
+            "real_images": originals,
+            "real_inception_score": {"mean": 3.4, "std": 0.2, "splits": 10},
+            "real_inception_score_1": 3.7,
+        }
+        records.append_jsonl(folder / "scores.jsonl", row | (extra or {}))
+    return folder

@@ -28,7 +28,7 @@ def drawn():
 
 
 def logits(classifier, images):
-    return np.asarray(classifier.apply(classifier.variables, images)["logits"])
+    return np.asarray(classifier.apply(images)["logits"])
 
 
 def test_names_the_faces_rightly(classifier, drawn):

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: what is wrong with the input is said in one line, early, with nothing written."""
+"""The command line as a user meets it: wrong input gets one line, early, and nothing is written."""
 
 import io
 import subprocess
@@ -74,7 +74,7 @@ BAD = {
     "config without get_config": (lambda t: ["train", text_config(t, "x = 1")], ["get_config"]),
     "config of another type": (lambda t: ["train", text_config(t, "get_config = dict")], ["ConfigDict"]),
     "workdir is a file": (lambda t: ["train", *BASE, f"--workdir={(t / 'f').write_text('') or t}/f"], ["not a folder"]),
-    "absent folder": (lambda t: ["prepare", *BASE, *from_folder(t / "no"), f"--workdir={t}/run"], [str("/no"), "not"]),
+    "absent folder": (lambda t: ["prepare", *BASE, *from_folder(t / "no"), f"--workdir={t}/run"], ["/no", "not"]),
     "a zip as folder": (
         lambda t: ["prepare", *BASE, *from_folder(mixed_zip(t)), f"--workdir={t}/run"],
         ["images.zip", "data.source=zip"],
@@ -160,7 +160,7 @@ def test_shipped_configs_are_found_from_any_folder(tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     assert main(["train", "--config=configs/quickstart.py", "--workdir=run", "--dry_run"]) == 0
     assert main(["train", "--config", "configs/quickstart.py", "--workdir", "run", "--dry_run"]) == 0
-    assert "steps of 16 images (30 kimg" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("steps of 16 images") == 2
     assert list(tmp_path.iterdir()) == []
 
 

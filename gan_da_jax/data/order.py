@@ -9,9 +9,9 @@ from gan_da_jax import prng
 def batches(*, seed: int, images: int, batch_size: int, first: int, steps: int) -> np.ndarray:
     """The images of some steps of training.
 
-    Every epoch is a permutation of all images, drawn from (seed, epoch), and the epochs are strung together: a batch may
-    end one epoch and begin the next, so that no image is ever dropped. Nothing but the arguments decides, so a run that
-    continues sees what it would have seen.
+    Every epoch is a permutation of all images, drawn from (seed, epoch), and the epochs are strung together: a batch
+    may end one epoch and begin the next, so that no image is ever dropped. Nothing but the arguments decides, so a run
+    that continues sees what it would have seen.
 
     Args:
         seed: the run's seed.

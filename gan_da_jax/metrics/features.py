@@ -20,7 +20,9 @@ def matrix(features: np.ndarray) -> np.ndarray:
             f"features of shape {list(features.shape)} cannot be compared: one row of numbers an image is needed"
         )
     if not np.isfinite(features).all():
-        raise UserError("some features are not finite (NaN or infinity): the network's weights or the images are damaged")
+        raise UserError(
+            "some features are not finite (NaN or infinity): the network's weights or the images are damaged"
+        )
     return features
 
 

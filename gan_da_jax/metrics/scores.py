@@ -1,11 +1,13 @@
 """All scores of a set of images at once, from the features that one classifier gives them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from gan_da_jax.errors import UserError
+from gan_da_jax.metrics import classes
 from gan_da_jax.metrics.fid import fid
 from gan_da_jax.metrics.inception_score import bootstrap_interval, inception_score
 from gan_da_jax.metrics.kid import kid
@@ -15,6 +17,7 @@ Features = Mapping[str, np.ndarray]
 
 KID_SUBSETS = 100
 RESAMPLES = 1000  # of the bootstrap
+FREQUENT = 10  # classes listed
 
 
 def of_classes(features: Features, *, splits: int, seed: int, shuffle: bool) -> dict[str, Any]:
@@ -33,9 +36,7 @@ def of_classes(features: Features, *, splits: int, seed: int, shuffle: bool) -> 
     """
 
     def compute() -> dict[str, Any]:
-        if "logits" not in features:
-            raise UserError("the weights end before the classifier's last layer")
-        logits = features["logits"]
+        logits = _logits(features)
         if shuffle:
             logits = logits[np.random.RandomState(seed).permutation(len(logits))]
         mean, std = inception_score(logits, splits=splits)
@@ -74,6 +75,42 @@ def against(features: Features, reference: Features | None, *, tap: str, seed: i
     ]
     reasons = {name: reason for score in scores for name, reason in score.pop("reasons").items()}
     return {name: value for score in scores for name, value in score.items()} | {"reasons": reasons}
+
+
+def of_each_image(features: Features, *, names: Sequence[str], wanted: Sequence[int]) -> dict[str, Any]:
+    """What the classifier sees in single images, which the Inception Score says nothing about.
+
+    Args:
+        features: float32 [n, K] under `logits`.
+        names: of the K classes.
+        wanted: the numbers of the classes whose share is asked for; none if empty.
+
+    Returns:
+        `classes` {wanted, top1_share, mean_probability, most_frequent}: the names of the wanted classes; the share of
+        images whose most probable class is one of them, and their mean probability, both 0 to 1 or None if none is
+        wanted; and up to ten [name, images] of the classes that are most often the most probable one. None, with a
+        reason in `reasons`, where there are no logits.
+    """
+
+    def compute() -> dict[str, Any]:
+        probabilities = softmax(_logits(features), axis=1)
+        frequent = classes.most_frequent(probabilities, FREQUENT)
+        return {
+            "classes": {
+                "wanted": [names[number] for number in wanted],
+                "top1_share": classes.top1_share(probabilities, wanted) if wanted else None,
+                "mean_probability": classes.mean_probability(probabilities, wanted) if wanted else None,
+                "most_frequent": [[names[number], images] for number, images in frequent],
+            }
+        }
+
+    return _attempt(compute, ("classes",))
+
+
+def _logits(features: Features) -> np.ndarray:
+    if "logits" not in features:
+        raise UserError("the weights end before the classifier's last layer")
+    return features["logits"].astype(np.float64)
 
 
 def _attempt(compute: Callable[[], dict], names: tuple[str, ...]) -> dict[str, Any]:

@@ -39,12 +39,22 @@ class Attributes(nn.Module):
     """Three convolutions and two dense layers."""
 
     classes: int
+    taps = ("64", "logits")
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps prepared images, float32 [b, 32, 32, 3] in -1..1, to logits, float32 [b, classes]."""
+    def __call__(self, x: jax.Array, taps: tuple[str, ...] = ("logits",)) -> dict[str, jax.Array]:
+        """Maps prepared images, float32 [b, 32, 32, 3] in -1..1, to what is asked for.
+
+        Args:
+            x: the images.
+            taps: some of `taps`: `64`, the layer before the last, and `logits`, before any softmax.
+
+        Returns:
+            {tap: float32 [b, 64 or classes]}.
+        """
         with jax.default_matmul_precision("highest"):  # a GPU would use TF32, a TPU bfloat16
             for features in (24, 48, 64):
                 x = Conv(features)(x)
             x = nn.relu(nn.Dense(64, kernel_init=_kernel_init)(x.reshape(x.shape[0], -1)))
-            return nn.Dense(self.classes, kernel_init=_kernel_init, name="logits")(x)
+            found = {"64": x, "logits": nn.Dense(self.classes, kernel_init=_kernel_init, name="logits")(x)}
+            return {tap: found[tap] for tap in taps}

@@ -1,34 +1,37 @@
 """The two convolutions of a DCGAN: 4x4, stride 2, padding 1, without bias; one halves an image, the other doubles it.
 
-Images are NHWC. The kernel of both is [coarse channels, 4, 4, fine channels], fine being those of the larger image, so
-that either is the transpose of the other with the same kernel. A torch weight, Conv2d's [out, in, 4, 4] as well as
-ConvTranspose2d's [in, out, 4, 4], becomes such a kernel by the transpose (0, 2, 3, 1), and back by (0, 3, 1, 2).
+Images are NHWC and kernels HWIO, [4, 4, channels in, channels out], both ways. A torch weight becomes such a kernel by
+one transpose: Conv2d [out, in, 4, 4] by (2, 3, 1, 0) and ConvTranspose2d [in, out, 4, 4] by (2, 3, 0, 1).
 
 Each has two forms of the same sums. A GPU or a TPU wants XLA's own convolution. On a CPU, XLA runs the gradients of
 strided convolutions many times slower than products of matrices, so there each layer and each gradient is one product
-among the matrices [positions, coarse channels], [positions, 16 * fine channels] and the kernel: the larger image is
-taken as the 4x4 patches that the positions of the smaller one see. In this layout no product needs the kernel, or its
-gradient, transposed, which costs as much as a product where a kernel has millions of numbers.
+among three matrices: the smaller image as [positions, channels], the larger as [positions, 16 * channels], the 4x4
+patches that those positions see, and the kernel as [channels of the smaller, 16 * channels of the larger].
 """
 
 import jax
 import jax.numpy as jnp
 
+# Between HWIO and the layout of the matrix, [channels of the smaller image, 4, 4, channels of the larger]. A kernel of
+# millions of numbers is better kept and trained in that layout: the transposes cancel, and its gradient needs none.
+CONV_FROM_MATRIX, CONV_TO_MATRIX = (1, 2, 3, 0), (3, 0, 1, 2)
+CONV_TRANSPOSE_FROM_MATRIX, CONV_TRANSPOSE_TO_MATRIX = (1, 2, 0, 3), (2, 0, 1, 3)
+
 
 def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Halves an image, [b, H, W, C] by [F, 4, 4, C] to [b, H // 2, W // 2, F], in the form for the default backend."""
+    """Halves an image, [b, H, W, C] by [4, 4, C, F] to [b, H // 2, W // 2, F], in the form for the default backend."""
     return (conv_matmul if jax.default_backend() == "cpu" else conv_native)(x, kernel)
 
 
 def conv_transpose(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Doubles an image, [b, H, W, F] by [F, 4, 4, C] to [b, 2H, 2W, C], in the form for the default backend."""
+    """Doubles an image, [b, H, W, C] by [4, 4, C, F] to [b, 2H, 2W, F], in the form for the default backend."""
     return (conv_transpose_matmul if jax.default_backend() == "cpu" else conv_transpose_native)(x, kernel)
 
 
 def conv_native(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """`conv` as XLA's convolution."""
     return jax.lax.conv_general_dilated(
-        x, kernel, window_strides=(2, 2), padding=((1, 1), (1, 1)), dimension_numbers=("NHWC", "OHWI", "NHWC")
+        x, kernel, window_strides=(2, 2), padding=((1, 1), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
@@ -36,50 +39,59 @@ def conv_transpose_native(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """`conv_transpose` as XLA's convolution of the image spread apart by zeros."""
     return jax.lax.conv_general_dilated(
         x,
-        kernel[:, ::-1, ::-1],
+        kernel[::-1, ::-1],
         window_strides=(1, 1),
         padding=((2, 2), (2, 2)),
         lhs_dilation=(2, 2),
-        dimension_numbers=("NHWC", "IHWO", "NHWC"),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
 
 
-@jax.custom_vjp
 def conv_matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """`conv` as a product of matrices; it can be differentiated once, in reverse."""
+    return _halve(x, kernel.transpose(CONV_TO_MATRIX))
+
+
+def conv_transpose_matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`conv_transpose` as a product of matrices; it can be differentiated once, in reverse."""
+    return _double(x, kernel.transpose(CONV_TRANSPOSE_TO_MATRIX))
+
+
+# Below, a kernel is [F, 4, 4, C], with F the channels of the smaller image and C those of the larger.
+
+
+@jax.custom_vjp
+def _halve(x, kernel):
     return _patches(x) @ kernel.reshape(len(kernel), -1).T
 
 
 @jax.custom_vjp
-def conv_transpose_matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`conv_transpose` as a product of matrices; it can be differentiated once, in reverse."""
+def _double(x, kernel):
     return _image(x @ kernel.reshape(len(kernel), -1), 2 * x.shape[1], 2 * x.shape[2])
 
 
-def _conv_backward(saved, gradient):
+def _halve_backward(saved, gradient):
     x, kernel = saved
     x_gradient = _image(gradient @ kernel.reshape(len(kernel), -1), x.shape[1], x.shape[2])
-    return x_gradient, _kernel_gradient(fine=x, coarse=gradient)
+    return x_gradient, _kernel_gradient(small=gradient, large=x)
 
 
-def _conv_transpose_backward(saved, gradient):
+def _double_backward(saved, gradient):
     x, kernel = saved
-    return conv_matmul(gradient, kernel), _kernel_gradient(fine=gradient, coarse=x)
+    return _halve(gradient, kernel), _kernel_gradient(small=x, large=gradient)
 
 
-def _kernel_gradient(fine, coarse):
-    patches = _patches(fine)
+def _kernel_gradient(small, large):
+    patches = _patches(large)
     # Both flattened to matrices first: contracting over three dimensions, XLA copies and transposes the patches.
     product = jax.lax.dot_general(
-        coarse.reshape(-1, coarse.shape[-1]), patches.reshape(-1, patches.shape[-1]), (((0,), (0,)), ((), ()))
+        small.reshape(-1, small.shape[-1]), patches.reshape(-1, patches.shape[-1]), (((0,), (0,)), ((), ()))
     )
-    return product.reshape(coarse.shape[-1], 4, 4, fine.shape[-1])
+    return product.reshape(small.shape[-1], 4, 4, large.shape[-1])
 
 
-conv_matmul.defvjp(lambda x, kernel: (conv_matmul(x, kernel), (x, kernel)), _conv_backward)
-conv_transpose_matmul.defvjp(
-    lambda x, kernel: (conv_transpose_matmul(x, kernel), (x, kernel)), _conv_transpose_backward
-)
+_halve.defvjp(lambda x, kernel: (_halve(x, kernel), (x, kernel)), _halve_backward)
+_double.defvjp(lambda x, kernel: (_double(x, kernel), (x, kernel)), _double_backward)
 
 
 # A padded image is [b, rows + 1, 2, columns + 1, 2, C], blocks of 2x2 pixels, and a patch is 2x2 neighbouring blocks.
@@ -88,7 +100,7 @@ conv_transpose_matmul.defvjp(
 
 
 def _patches(image):
-    """[b, H, W, C] to [b, H // 2, W // 2, 16 * C], ordered within a patch as a kernel is: height, width, channel."""
+    """[b, H, W, C] to [b, H // 2, W // 2, 16 * C], within a patch ordered by height, width, channel."""
     batch, height, width, channels = image.shape
     rows, columns = height // 2, width // 2
     blocks = jnp.pad(image, ((0, 0), (1, 2 * rows + 1 - height), (1, 2 * columns + 1 - width), (0, 0)))

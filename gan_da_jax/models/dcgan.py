@@ -31,25 +31,33 @@ def channels(image_size: int, width: int) -> list[int]:
 
 
 class Conv(nn.Module):
-    """Halves an image, [b, H, W, C] to [b, H/2, W/2, features], by a 4x4 convolution of stride 2 and padding 1."""
+    """Halves an image, [b, H, W, C] to [b, H/2, W/2, features], by a 4x4 convolution of stride 2 and padding 1.
+
+    Its kernel is kept as [features, 4, 4, C], a torch weight transposed by (0, 2, 3, 1).
+    """
 
     features: int
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Applies the layer."""
-        return conv.conv(x, self.param("kernel", _normal, (self.features, 4, 4, x.shape[-1])))
+        kernel = self.param("kernel", _normal, (self.features, 4, 4, x.shape[-1]))
+        return conv.conv(x, kernel.transpose(conv.CONV_FROM_MATRIX))
 
 
 class ConvTranspose(nn.Module):
-    """Doubles an image, [b, H, W, C] to [b, 2H, 2W, features], by the transposed convolution of the same kind."""
+    """Doubles an image, [b, H, W, C] to [b, 2H, 2W, features], by the transposed convolution of the same kind.
+
+    Its kernel is kept as [C, 4, 4, features], a torch weight transposed by (0, 2, 3, 1).
+    """
 
     features: int
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Applies the layer."""
-        return conv.conv_transpose(x, self.param("kernel", _normal, (x.shape[-1], 4, 4, self.features)))
+        kernel = self.param("kernel", _normal, (x.shape[-1], 4, 4, self.features))
+        return conv.conv_transpose(x, kernel.transpose(conv.CONV_TRANSPOSE_FROM_MATRIX))
 
 
 def _batch_norm(x, train, axis_name):

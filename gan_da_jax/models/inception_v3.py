@@ -224,14 +224,25 @@ def _weights(step, x):
 
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: str) -> jax.Array:
-    """Convolves float32 [b, H, W, in] with [h, w, in, out], in the form that the default backend runs fastest."""
-    height, width = kernel.shape[:2]
+    """Convolves float32 [b, H, W, in] with [h, w, in, out], in the form that runs fastest on the default backend."""
+    height, width, channels, _ = kernel.shape
     if (height, width) == (1, 1):
         return x @ kernel[0, 0]
-    if (stride, padding) == (1, "VALID"):
-        # The inside of a SAME one: the same sums, in a form that XLA's CPU backend runs two to six times faster.
-        top, left = height // 2, width // 2
-        return convolve(x, kernel, 1, "SAME")[:, top : x.shape[1] - top, left : x.shape[2] - left]
+    if jax.default_backend() == "cpu" and padding == "VALID":
+        if stride == 1:  # the inside of a SAME one, which XLA runs two to six times faster
+            top, left = height // 2, width // 2
+            return _convolve(x, kernel, 1, "SAME")[:, top : x.shape[1] - top, left : x.shape[2] - left]
+        if channels > 3:  # products of the images that every place of the kernel sees, twice as fast
+            rows, columns = x.shape[1] - height + 1, x.shape[2] - width + 1
+            return sum(
+                x[:, i : i + rows : stride, j : j + columns : stride] @ kernel[i, j]
+                for i in range(height)
+                for j in range(width)
+            )
+    return _convolve(x, kernel, stride, padding)
+
+
+def _convolve(x, kernel, stride, padding):
     return jax.lax.conv_general_dilated(
         x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )

@@ -81,8 +81,8 @@ def group(runs: list[Run]) -> tuple[list[Arm], dict[str, str]]:
     """Groups runs into arms.
 
     Returns:
-        The arms, in the order in which a report shows them; and the names of the runs left out, each with the name of the
-        run it repeats: a second run of the same arm, settings and seed is no repeat of the experiment.
+        The arms, in the order in which a report shows them; and name -> name of the run it repeats, for each run left
+        out: a second run of the same arm, settings and seed says nothing about chance.
     """
     groups: dict[tuple, dict[int, Run]] = {}
     left_out = {}

@@ -4,7 +4,6 @@ import re
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from gan_da_jax.metrics.summary import Score, curve, written
 from gan_da_jax.report import figures
@@ -47,12 +46,12 @@ def draw(arms: list[Arm], boards: list[Board]) -> dict[tuple, Chart]:
     return charts
 
 
-def _chart(figure: Figure, *words: object) -> Chart:
+def _chart(figure: figures.Figure, *words: object) -> Chart:
     slug = re.sub(r"[^A-Za-z0-9_]+", "-", "-".join(map(str, words))).strip("-")[:100]
     return Chart(f"{slug}.png", figures.svg(figure), figures.png(figure))
 
 
-def _curves(board: Board, score: Score) -> Figure:
+def _curves(board: Board, score: Score) -> figures.Figure:
     lines = {}
     for standing in board.ranked(score):
         label = f"{written(standing.scores[score.key]['mean'])}\u2002{standing.arm.label}"
@@ -60,7 +59,7 @@ def _curves(board: Board, score: Score) -> Figure:
     return figures.curves(lines, label=score.label, real=board.real(score))
 
 
-def _ranking(board: Board) -> Figure:
+def _ranking(board: Board) -> figures.Figure:
     score = board.scores[0]
     places = []
     for standing in board.ranked(score):

@@ -53,9 +53,7 @@ def uri(kind: str, data: bytes) -> str:
 
 def frames(folder: Path) -> dict[int, Path]:
     """The first of the sample grids in `folder`, the last and some evenly between, by their steps."""
-    found = {
-        int(match[1]): path for path in folder.glob("*.png") if (match := re.fullmatch(r"step_(\d+)", path.stem))
-    }
+    found = {int(match[1]): path for path in folder.glob("*.png") if (match := re.fullmatch(r"step_(\d+)", path.stem))}
     steps = sorted(found)
     chosen = dict.fromkeys(round(index) for index in np.linspace(0, len(steps) - 1, FRAMES)) if steps else ()
     return {steps[index]: found[steps[index]] for index in chosen}

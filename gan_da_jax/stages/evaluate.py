@@ -1,80 +1,89 @@
-"""evaluate: WORKDIR/checkpoints -> samples -> scores.jsonl, one line a checkpoint."""
+"""evaluate: WORKDIR/checkpoints -> samples -> scores.jsonl, one line a checkpoint and set of samples."""
 
 from pathlib import Path
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
+from scipy.special import softmax
 
-from gan_da_jax import checkpoint, classifiers, parallel, records, run, sampling
+from gan_da_jax import checkpoint, classifiers, features, records, run, sampling
 from gan_da_jax.errors import UserError
-from gan_da_jax.metrics.inception_score import inception_score
+from gan_da_jax.metrics import classes, scores
+from gan_da_jax.metrics.summary import value, written
 from gan_da_jax.progress import Progress
 
-_BATCH_SIZE = 50  # images a device classifies at once: enough to keep it busy, little enough for its memory
+_HEADLINE = {"IS": "inception_score", "real images' IS": "real_inception_score", "FID": "fid", "KID": "kid"}
 
 
 def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
-    """Scores every checkpoint that has no such score yet, beside the real images."""
+    """Scores every checkpoint that has no such score yet, beside and against the originals."""
     run.check(workdir, config)
     settings = config.evaluate
     steps = checkpoint.steps(workdir / "checkpoints")
-    classifiers.check(settings.classifier, settings.weights)
+    where = classifiers.check(settings.classifier, settings.weights)
     if dry_run:
-        print(f"{workdir}: would score {settings.samples} samples of each of {len(steps)} checkpoints")
+        print(f"{workdir}: would score {settings.repeats} x {settings.samples} samples of {len(steps)} checkpoints")
+        print(f"{workdir}: by {settings.classifier}, weights: {where}")
         return
     if not steps:
         raise UserError(f"{workdir} holds no checkpoint; train it first, with the same --config and --workdir")
 
-    classifier = classifiers.load(settings.classifier, settings.weights)
-    classify = parallel.batches(classifier.apply, batch_size=_BATCH_SIZE)
-    sample = sampling.sampler(run.network(config))
+    classifier = classifiers.load(settings.classifier, settings.weights, taps=())
+    tap = settings.tap or classifier.usual_tap
+    classifier.require((tap,))
+    asked = [name for name in settings.classes.split(",") if name.strip()]
+    chosen = classes.select(asked, classifier.classes) if asked else ()
     identity = {
         "samples": settings.samples,
         "seed": config.seed,
         "classifier": classifier.name,
         "classifier_accuracy": classifier.accuracy,
         "weights_sha256": classifier.weights_sha256,
+        "tap": tap,
+        "splits": settings.splits,
     }
-    scored = {
-        row["step"]
+    done = {
+        (row["step"], row["repeat"])
         for row in records.read_jsonl(workdir / "scores.jsonl")
-        if all(row.get(name) == value for name, value in identity.items())
-        and row["inception_score"]["splits"] == settings.splits
+        if identity.items() <= row.items()
     }
-    steps = [step for step in steps if step not in scored]
-    if not steps:
+    todo = [(step, repeat) for step in steps for repeat in range(settings.repeats) if (step, repeat) not in done]
+    if not todo:
         print(f"{workdir}: all checkpoints are scored already")
         return
 
+    wanted = tuple(dict.fromkeys(name for name in (tap, "logits") if name in classifier.taps))
+    extract = features.extractor(classifier, wanted)
     originals = records.load_array(workdir / "dataset" / "originals.npy")
-    vectors = sampling.latents(
-        seed=config.seed, stream="evaluate", count=settings.samples, latent_dim=config.model.latent_dim
-    )
-    progress = Progress(f"{workdir}: scores", total=len(originals) + len(steps) * settings.samples)
+    progress = Progress(f"{workdir}: scores", total=len(originals) + len(todo) * settings.samples)
+    real = features.cached(classifier, wanted, lambda: originals, lambda images: extract(images, progress.advance))
+    of_real = scores.of_classes(real, splits=settings.splits, seed=config.seed, shuffle=False)
+    of_real = {f"real_{name}": of_real[name] for name in ("inception_score", "inception_score_1")}
 
-    def scores(images: np.ndarray, prefix: str = "") -> dict:
-        size = _BATCH_SIZE * jax.local_device_count()
-        blocks = []
-        for start in range(0, len(images), size):
-            blocks.append(classify(classifier.variables, images[start : start + size])["logits"])
-            progress.advance(len(blocks[-1]))
-        logits = np.concatenate(blocks)
-        mean, std = inception_score(logits, splits=settings.splits)
-        whole, _ = inception_score(logits, splits=1)
-        return {
-            f"{prefix}inception_score": {"mean": mean, "std": std, "splits": settings.splits},
-            f"{prefix}inception_score_1": whole,
-        }
-
-    real = scores(originals, "real_")
-    for step in steps:
+    sample = sampling.sampler(run.network(config))
+    for step, repeat in todo:
+        vectors = sampling.latents(
+            seed=config.seed, stream=f"evaluate {repeat}", count=settings.samples, latent_dim=config.model.latent_dim
+        )
         images = sample(run.trained_generator(config, workdir, step), vectors)
-        row = run.position(config, step) | identity | scores(images) | real | {"real_images": len(originals)}
+        found = extract(images, progress.advance)
+        of_samples = scores.of_classes(found, splits=settings.splits, seed=config.seed, shuffle=False)
+        of_each = scores.of_each_image(found, names=classifier.classes, wanted=chosen)
+        distances = scores.against(found, real, tap=tap, seed=config.seed)
+        parts = (of_samples, of_each, distances)
+        reasons = {name: reason for part in parts for name, reason in part.pop("reasons").items()}
+        row = run.position(config, step) | {"repeat": repeat} | identity | of_samples | of_real | of_each | distances
+        row |= {"real_images": len(originals), "reasons": reasons}
+        if repeat == 0 and "logits" in found:
+            sheet = _certainty(images, found["logits"])
+            records.save_png(workdir / "certainty" / f"step_{step:08d}_{classifier.name}.png", sheet)
         records.append_jsonl(workdir / "scores.jsonl", row)
     progress.close()
-    print(
-        f"{workdir}: step {steps[-1]}, Inception Score by {classifier.name}: "
-        f"{row['inception_score']['mean']:.4f} +- {row['inception_score']['std']:.4f} ({settings.splits} splits), "
-        f"real images {row['real_inception_score']['mean']:.4f} +- {row['real_inception_score']['std']:.4f}"
-    )
+    shown = ", ".join(f"{label} {written(value(row, key))}" for label, key in _HEADLINE.items())
+    print(f"{workdir}: step {step} by {classifier.name}, tap {tap}: {shown}")
+
+
+def _certainty(images: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """A sheet of samples: a row of those that the classifier is surest of, and a row of those it is least sure of."""
+    most, least = classes.by_certainty(softmax(logits.astype(np.float64), axis=1), 8)
+    return sampling.grid(np.concatenate([images[most], images[least]]), columns=len(most))

@@ -77,7 +77,7 @@ def train(count: int = TRAINED_ON, epochs: int = EPOCHS) -> tuple[dict, float]:
     pixels, labels = faces.render(SEED, np.arange(count), attributes.SIZE)
     variables = _fit(attributes.prepare(pixels), faces.class_of(labels), epochs=epochs)
     pixels, labels = faces.render(SEED, np.arange(count, count + HELD_OUT), 2 * attributes.SIZE)
-    logits = jax.jit(NETWORK.apply)(variables, attributes.prepare(pixels))
+    logits = jax.jit(NETWORK.apply)(variables, attributes.prepare(pixels))["logits"]
     return jax.device_get(variables), float(np.mean(np.argmax(logits, axis=-1) == faces.class_of(labels)))
 
 
@@ -94,7 +94,7 @@ def _fit(images: jax.Array, classes: jax.Array, *, epochs: int) -> dict:
     optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, len(batches)))
 
     def loss(variables, batch):
-        logits = NETWORK.apply(variables, images[batch])
+        logits = NETWORK.apply(variables, images[batch])["logits"]
         return optax.softmax_cross_entropy_with_integer_labels(logits, classes[batch]).mean()
 
     def step(state, batch):

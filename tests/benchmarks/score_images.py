@@ -1,8 +1,8 @@
-"""Times the full Inception v3 of 2015 on images against the same network in PyTorch: python tests/benchmarks/score_images.py.
+"""Times the full Inception v3 of 2015 against the same network in PyTorch: python tests/benchmarks/score_images.py.
 
-Each framework lives in a process of its own, and the two take turns, so that both meet the same other load on the machine.
-PyTorch runs without gradients, with channels last, and resizes with its own bilinear interpolation, as pytorch-fid does.
-Weights are random; speeds are medians over the turns.
+Each framework lives in a process of its own, and the two take turns, so that both meet the same other load on the
+machine. PyTorch runs without gradients, with channels last, and resizes with its own bilinear interpolation, as
+pytorch-fid does. Weights are random; speeds are medians over the turns.
 """
 
 import argparse

@@ -6,7 +6,7 @@ from scipy.special import softmax
 from scipy.stats import entropy
 
 from gan_da_jax.errors import UserError
-from gan_da_jax.metrics.inception_score import inception_score
+from gan_da_jax.metrics.inception_score import bootstrap_interval, inception_score
 
 
 @given(n=st.integers(1, 60), k=st.integers(1, 30), splits=st.integers(1, 60), seed=st.integers(0, 2**32 - 1))
@@ -61,3 +61,45 @@ def test_outputs_that_are_not_finite_are_refused(bad):
     logits[2, 1] = bad
     with pytest.raises(UserError, match="not finite"):
         inception_score(logits, splits=1)
+
+
+@given(n=st.integers(1, 40), k=st.integers(1, 20), resamples=st.integers(1, 150), seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=40)
+def test_bootstrap_interval_is_the_percentiles_of_resampled_scores(n, k, resamples, seed):
+    logits = np.random.default_rng(seed).normal(scale=3, size=(n, k)).astype(np.float32)
+    draws = np.random.default_rng(seed).integers(n, size=(resamples, n))
+    scores = [inception_score(logits[draw], splits=1)[0] for draw in draws]
+    found = bootstrap_interval(logits, resamples=resamples, seed=seed)
+    assert found == pytest.approx(np.percentile(scores, [2.5, 97.5]), rel=1e-9)
+
+
+def test_bootstrap_interval_is_as_wide_as_new_images_vary():
+    random = np.random.default_rng(0)
+    centres = 4 * np.eye(3)
+
+    def images():
+        return centres[random.integers(3, size=1000)] + random.normal(size=(1000, 3))
+
+    low, high = bootstrap_interval(images(), resamples=500, seed=0)
+    drawn = np.percentile([inception_score(images(), splits=1)[0] for _ in range(500)], [2.5, 97.5])
+    assert high - low == pytest.approx(drawn[1] - drawn[0], rel=0.2)
+
+
+def test_bootstrap_interval_of_equal_images_is_a_point():
+    assert bootstrap_interval(np.zeros((10, 7)), resamples=100, seed=0) == pytest.approx((1, 1), abs=1e-12)
+
+
+def test_bootstrap_interval_bears_outputs_that_underflow():
+    low, high = bootstrap_interval(1e30 * np.eye(4).repeat(50, axis=0), resamples=100, seed=0)
+    assert 3.5 < low < high <= 4
+
+
+@pytest.mark.parametrize(("n", "resamples"), [(0, 10), (5, 0)])
+def test_bootstrap_interval_of_nothing_is_named(n, resamples):
+    with pytest.raises(UserError, match=f"{n} images and {resamples} resamples"):
+        bootstrap_interval(np.zeros((n, 3)), resamples=resamples, seed=0)
+
+
+def test_bootstrap_interval_refuses_outputs_that_are_not_finite():
+    with pytest.raises(UserError, match="not finite"):
+        bootstrap_interval(np.full((4, 3), np.nan), resamples=10, seed=0)

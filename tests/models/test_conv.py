@@ -43,8 +43,7 @@ def assert_close(ours, theirs):
 def test_the_forms_are_equal_in_value_and_gradients(name, batch, height, width, channels, features):
     if name == "conv":
         height, width = height + 1, width + 1  # no patch fits in one pixel
-    image, kernel = (batch, height, width, channels), (channels, 4, 4, features)
-    x, kernel = arrays(image, kernel if name == "conv_transpose" else (features, 4, 4, channels))
+    x, kernel = arrays((batch, height, width, channels), (4, 4, channels, features))
     native, matmul = (value_and_gradients(form, x, kernel) for form in FORMS[name])
     for ours, theirs in zip(matmul, native, strict=True):
         assert ours.shape == theirs.shape
@@ -53,17 +52,17 @@ def test_the_forms_are_equal_in_value_and_gradients(name, batch, height, width, 
 
 @pytest.mark.parametrize("form", [form for forms in FORMS.values() for form in forms])
 def test_the_gradients_are_those_of_finite_differences(form):
-    check_grads(jax.jit(form), arrays((2, 5, 6, 2), (2, 4, 4, 2)), order=1, modes=["rev"], atol=1e-2, rtol=1e-2)
+    check_grads(jax.jit(form), arrays((2, 5, 6, 2), (4, 4, 2, 3)), order=1, modes=["rev"], atol=1e-2, rtol=1e-2)
 
 
 @pytest.mark.parametrize("height, width", [(2, 2), (8, 6), (5, 7)])
 @pytest.mark.parametrize("form", FORMS["conv"])
 def test_conv_is_that_of_torch(form, height, width):
     torch = pytest.importorskip("torch")
-    x, kernel = arrays((2, height, width, 3), (5, 4, 4, 3))
+    x, kernel = arrays((2, height, width, 3), (4, 4, 3, 5))
     theirs = torch.nn.functional.conv2d(
         torch.tensor(np.array(x)).permute(0, 3, 1, 2),
-        torch.tensor(np.array(kernel)).permute(0, 3, 1, 2),
+        torch.tensor(np.array(kernel)).permute(3, 2, 0, 1),
         stride=2,
         padding=1,
     )
@@ -74,10 +73,10 @@ def test_conv_is_that_of_torch(form, height, width):
 @pytest.mark.parametrize("form", FORMS["conv_transpose"])
 def test_conv_transpose_is_that_of_torch(form, height, width):
     torch = pytest.importorskip("torch")
-    x, kernel = arrays((2, height, width, 3), (3, 4, 4, 5))
+    x, kernel = arrays((2, height, width, 3), (4, 4, 3, 5))
     theirs = torch.nn.functional.conv_transpose2d(
         torch.tensor(np.array(x)).permute(0, 3, 1, 2),
-        torch.tensor(np.array(kernel)).permute(0, 3, 1, 2),
+        torch.tensor(np.array(kernel)).permute(2, 3, 0, 1),
         stride=2,
         padding=1,
     )

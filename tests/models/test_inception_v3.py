@@ -29,18 +29,21 @@ def test_has_the_published_number_of_parameters(shapes):
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == 23_851_784 - 2 * channels
 
 
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding"),
     [
         ((1, 1), 1, "SAME"),
         ((3, 3), 1, "VALID"),
         ((3, 3), 2, "VALID"),
+        ((1, 5), 2, "VALID"),
         ((5, 5), 1, "SAME"),
         ((1, 7), 1, "SAME"),
         ((7, 1), 1, "VALID"),
     ],
 )
-def test_a_folded_unit_is_convolution_batchnorm_and_relu(kernel, stride, padding):
+def test_a_folded_unit_is_convolution_and_batchnorm(monkeypatch, backend, kernel, stride, padding):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 11, 12, 5)).astype(np.float32)
     convolution = keras.layers.Conv2D(6, kernel, strides=stride, padding=padding.lower(), use_bias=False)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_da_jax.report import figures
 from gan_da_jax.metrics.summary import Curve
+from gan_da_jax.report import figures
 
 AXES = {"curves", "ranking", "losses"}
 

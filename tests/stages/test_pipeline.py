@@ -31,7 +31,8 @@ FIELDS = {
 
 def command(verb: str, workdir: Path, policy: str, *extra: str) -> list[str]:
     fields = FIELDS | {"augment.policy": policy}
-    return [verb, "--config=configs/default.py", f"--workdir={workdir}", *(f"--config.{k}={v}" for k, v in fields.items()), *extra]
+    values = [f"--config.{name}={value}" for name, value in fields.items()]
+    return [verb, "--config=configs/default.py", f"--workdir={workdir}", *values, *extra]
 
 
 def do(*arguments: str) -> None:
@@ -121,7 +122,7 @@ def test_scores_are_the_formula_on_the_samples(study):
     images = sampling.sampler(run.network(config))(generator, vectors)
 
     def score(images: np.ndarray, splits: int) -> list[float]:
-        logits = np.asarray(classifier.apply(classifier.variables, images)["logits"], np.float64)
+        logits = np.asarray(classifier.apply(images)["logits"], np.float64)
         p = special.softmax(logits, axis=1)
         parts = [p[i * len(p) // splits : (i + 1) * len(p) // splits] for i in range(splits)]
         return [float(np.exp(np.mean([stats.entropy(one, part.mean(0)) for one in part]))) for part in parts]

@@ -67,7 +67,7 @@ def whole(tmp_path_factory) -> Path:
 def test_files_of_a_run(whole):
     config = records.read_json(whole / "config.json")
     assert config["config"]["model"]["width"] == 4 and "jax" in config["versions"] and config["devices"]
-    # 29 images in batches of 8: epochs end after 3.6, 7.25, 10.9 and 14.5 steps; the last batch runs on into a fifth epoch.
+    # 29 images in batches of 8: epochs end after 3.6, 7.25, 10.9 and 14.5 steps; the last batch ends in a fifth epoch.
     ends = [4, 8, 11, 15]
     assert checkpoint.steps(whole / "checkpoints") == ends
     rows = metrics(whole)

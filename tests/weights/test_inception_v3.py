@@ -93,7 +93,7 @@ def classifier(folder):
 @pytest.mark.parametrize("size", [32, 299, 400])
 def test_features_and_logits_are_those_of_keras(keras_model, classifier, size):
     images = pictures(size)
-    found = classifier.apply(classifier.variables, images, ("2048", "logits"))
+    found = classifier.apply(images, ("2048", "logits"))
     features, expected = keras_model.predict(np.asarray(inception_v3.prepare(images)), verbose=0)
     assert np.abs(expected[0] - expected[1]).mean() > 0.3  # else agreement would say little
     np.testing.assert_allclose(found["2048"], features, rtol=1e-5, atol=1e-5)
@@ -102,8 +102,8 @@ def test_features_and_logits_are_those_of_keras(keras_model, classifier, size):
 
 def test_logits_do_not_depend_on_the_batch(classifier):
     images = pictures(32, 3)
-    together = classifier.apply(classifier.variables, images)["logits"]
-    pair = classifier.apply(classifier.variables, images[[2, 0]])["logits"]
+    together = classifier.apply(images)["logits"]
+    pair = classifier.apply(images[[2, 0]])["logits"]
     np.testing.assert_allclose(together[np.array([2, 0])], pair, rtol=0, atol=1e-4)
 
 

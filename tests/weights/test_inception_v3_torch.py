@@ -55,7 +55,7 @@ def classifier(name, path):
 
 @pytest.mark.parametrize("size", make.SIZES)
 def test_every_output_is_that_of_the_reference(classifier, golden, size):
-    found = classifier.apply(classifier.variables, make.pictures(size), classifier.taps)
+    found = classifier.apply(make.pictures(size), classifier.taps)
     compared = [tap for tap in classifier.taps if f"{tap} {size[0]}x{size[1]}" in golden]
     assert compared[-2:] == ["2048", "logits"]
     for tap in compared:
@@ -74,7 +74,7 @@ def test_features_do_not_depend_on_the_batch(name, classifier):
         pytest.skip("the networks' code is the same")
     images = np.concatenate([make.pictures((32, 32 + i)).repeat(2, 2)[:, :, :32] for i in range(32)])
     taps = classifier.taps
-    parts = [classifier.apply(classifier.variables, images[:size], taps) for size in (1, 7, 64)]
+    parts = [classifier.apply(images[:size], taps) for size in (1, 7, 64)]
     for small, large in zip(parts, parts[1:], strict=False):
         for tap in taps:  # the last layer of these weights is sensitive: it sees only in what features differ
             atol = 1e-4 if tap == "logits" else 1e-5
@@ -119,14 +119,14 @@ def test_a_part_of_the_network_serves_the_taps_that_it_reaches(name, golden, ten
     assert reached == taps
     if name == "inception_v3_2015" and units <= 5:
         classifier = classifiers.load(name, str(path), taps)
-        found = classifier.apply(classifier.variables, make.pictures((32, 32)), taps[-1:])
+        found = classifier.apply(make.pictures((32, 32)), taps[-1:])
         assert found.keys() == {taps[-1]}
         np.testing.assert_allclose(found[taps[-1]], golden[f"{taps[-1]} 32x32"], rtol=1e-5, atol=1e-4)
         reason = f"do not reach 'logits'; they reach: {', '.join(taps)}"
         with pytest.raises(UserError, match=reason):
             classifiers.load(name, str(path))
         with pytest.raises(UserError, match=reason):
-            classifier.apply(variables, make.pictures((32, 32)))
+            classifier.apply(make.pictures((32, 32)))
 
 
 def without(name):
@@ -205,7 +205,7 @@ def test_real_features_tell_faces_from_dogs(name):
     for folder in ("celeba_1000", "pomeranian_197"):
         files = sorted((SHARED / "data" / folder).glob("*.jpg"))[:8]
         images = np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
-        features.append(np.asarray(classifier.apply(classifier.variables, images, ("768",))["768"]))
+        features.append(np.asarray(classifier.apply(images, ("768",))["768"]))
     centroids = [kind[:4].mean(0) for kind in features]
     for number, kind in enumerate(features):
         distances = [np.linalg.norm(kind[4:] - centroid, axis=1) for centroid in centroids]

@@ -91,7 +91,7 @@ def classifier(folder):
 @pytest.mark.parametrize("size", [32, 128, 224, 299])
 def test_features_and_logits_are_those_of_keras(keras_model, classifier, size):
     images = pictures(size)
-    outputs = classifier.apply(classifier.variables, images, ("2048", "logits"))
+    outputs = classifier.apply(images, ("2048", "logits"))
     features, logits = keras_model.predict(keras_input(images), verbose=0)
     assert np.abs(logits[0] - logits[1]).mean() > 0.5  # else agreement would say little
     for name, expected in (("2048", features), ("logits", logits)):
@@ -102,7 +102,7 @@ def test_features_and_logits_are_those_of_keras(keras_model, classifier, size):
 def test_outputs_do_not_depend_on_the_batch(classifier):
     images = pictures(32, 3)
     together, pair = (
-        classifier.apply(classifier.variables, batch, ("2048", "logits")) for batch in (images, images[[2, 0]])
+        classifier.apply(batch, ("2048", "logits")) for batch in (images, images[[2, 0]])
     )
     for name in ("2048", "logits"):
         np.testing.assert_allclose(together[name][np.array([2, 0])], pair[name], rtol=0, atol=1e-4)

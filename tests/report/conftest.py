@@ -1,0 +1,20 @@
+import pytest
+
+from gan_da_jax.report.runs import find, read
+
+
+@pytest.fixture(scope="session")
+def read_all():
+    """A function that reads all runs below a folder."""
+    return lambda root: [read(folder, root) for folder in find(root)]
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory, make_run):
+    """Three arms with two seeds, a fourth with one and no score; every seed of an arm has its own value."""
+    root = tmp_path_factory.mktemp("study")
+    for policy, count in (("none", 0), ("hflip", 20), ("contrast+hflip", 20)):
+        for seed in (0, 1):
+            make_run(root / f"{policy}-{count}" / f"seed{seed}", policy=policy, count=count, seed=seed)
+    make_run(root / "vflip", policy="vflip", count=20, evaluations=0)
+    return root

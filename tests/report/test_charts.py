@@ -1,0 +1,64 @@
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_da_jax.report import charts
+from gan_da_jax.report.arms import compare, group
+
+
+@pytest.fixture
+def draw(read_all):
+    def draw(root):
+        arms, _ = group(read_all(root))
+        return charts.draw(arms, compare(arms))
+
+    return draw
+
+
+def test_every_board_score_and_trained_arm_has_its_chart(study, draw):
+    drawn = draw(study)
+    curves = [("curve", 0, "inception_score"), ("curve", 0, "inception_score_1")]
+    assert list(drawn) == [*curves, ("ranking", 0), *(("losses", number) for number in range(4))]
+    assert drawn["losses", 3].file_name == "losses-3-celeba_1000-contrast-hflip-20.png"
+    for chart in drawn.values():
+        assert charts.FILE_NAME.fullmatch(chart.file_name)
+        assert Image.open(io.BytesIO(chart.png)).format == "PNG" and b"<svg" in chart.svg
+
+
+def test_legend_runs_from_the_highest_score_to_the_lowest(tmp_path, make_run, draw):
+    for policy, level in (("hflip", 3.0), ("invert", 9.0), ("vflip", 6.0)):
+        make_run(tmp_path / policy, policy=policy, count=20, level=level, grids=0)
+    legend = re.findall("([0-9.]+)\u2002([^<]+)<", draw(tmp_path)["curve", 0, "inception_score"].svg.decode())
+    assert [name for _, name in legend if name != "real images"] == ["invert@20", "vflip@20", "hflip@20"]
+    assert sorted((float(mean) for mean, name in legend[:3]), reverse=True) == [float(mean) for mean, _ in legend[:3]]
+
+
+def test_names_of_users_become_plain_file_names(tmp_path, make_run, draw):
+    for number, name in enumerate(("../../x$\\frac{", "名前", "a" * 300, "con/..")):
+        make_run(tmp_path / str(number), source=name, policy="contrast(factor=1.5)", count=20)
+    names = [chart.file_name for chart in draw(tmp_path).values()]
+    assert len(set(names)) == len(names) == 16
+    assert all(charts.FILE_NAME.fullmatch(name) and len(name) <= 104 for name in names)
+
+
+@pytest.mark.parametrize("name", ["cover.png", "losses.png", "curve-a.png", "ranking-0.svg", "losses-1-a b.png", ".x"])
+def test_other_files_are_no_charts(name):
+    assert not charts.FILE_NAME.fullmatch(name)
+
+
+def test_untrained_arm_has_no_losses(tmp_path, make_run, draw):
+    make_run(tmp_path, evaluations=0)
+    (tmp_path / "metrics.jsonl").unlink()
+    assert draw(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("losses", "limits"),
+    [([[1.0, 3.0]], (0.9, 3.3)), ([[0.5, np.nan], [2.0]], (0.45, 2.2)), ([[0.0, 2.0]], (0, 2.2)), ([], (0, 1.1))],
+)
+def test_all_panels_of_losses_share_one_axis(losses, limits):
+    courses = [[(np.arange(len(loss)), np.array(loss), np.array(loss))] for loss in losses]
+    assert charts._limits(courses) == pytest.approx(limits)

@@ -1,0 +1,188 @@
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from gan_da_jax.errors import UserError
+from gan_da_jax.metrics.summary import written
+from gan_da_jax.report import charts, page, pictures
+from gan_da_jax.report.arms import compare, group
+
+VOID = {"meta", "img", "br", "wbr"}
+
+
+class Page(HTMLParser):
+    """Checks the nesting of tags while it gathers their attributes, the text and the table rows."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.html, self.open, self.tags, self.text, self.rows = html, [], [], "", []
+        self.feed(html)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text += data
+            if "tr" in self.open:
+                self.rows[-1] += data + "|"
+
+    @property
+    def images(self):
+        return [attributes for tag, attributes in self.tags if tag == "img"]
+
+
+@pytest.fixture(scope="module")
+def page_of(read_all):
+    def page_of(root):
+        arms, left_out = group(read_all(root))
+        boards = compare(arms)
+        drawn = {key: chart.svg for key, chart in charts.draw(arms, boards).items()}
+        return Page(page.render(root.name, arms, boards, left_out, drawn))
+
+    return page_of
+
+
+@pytest.fixture(scope="module")
+def study_page(study, page_of):
+    return page_of(study)
+
+
+def test_page_is_one_sound_file_that_loads_nothing(study_page):
+    loaded = [
+        attributes[name]
+        for _, attributes in study_page.tags
+        for name in ("src", "href", "srcset")
+        if name in attributes
+    ]
+    assert loaded and all(address.startswith(("data:image/", "#")) for address in loaded)
+    assert not re.search(r"https?://|url\(|@import|<script|<link", study_page.html)
+    targets = {attributes.get("id") for _, attributes in study_page.tags}
+    assert all(address[1:] in targets for address in loaded if address.startswith("#"))
+    assert all(attributes["alt"].strip() for attributes in study_page.images)
+    # 1 ranking, 2 curves, 4 panels of losses, 3 previews, 2 sample grids of each of 4 arms
+    assert len(study_page.images) == 1 + 2 + 4 + 3 + 8
+
+
+def test_page_gives_both_readings_and_the_real_images_beside(study, study_page, read_all):
+    [board] = compare(group(read_all(study))[0])
+    ranked = board.ranked(board.scores[0])
+    (highest, high), (lowest, low) = (
+        (standing.arm.name, written(standing.scores["inception_score"]["mean"])) for standing in (ranked[0], ranked[-1])
+    )
+    text = " ".join(study_page.text.split())
+    assert f"{highest} reached the highest Inception Score, {high}" in text
+    assert f"{lowest} the lowest, {low}; the real images score 3.40" in text
+    assert re.search(rf"field reads higher as better:[^.]*; so read, {re.escape(highest)} leads", text)
+    assert re.search(rf"follows reads lower as better:[^.]*; so read, {re.escape(lowest)} leads", text)
+    assert "not comparable with any published Inception Score" in text
+    assert "Not evaluated yet: vflip@20." in text
+    assert any("contrast 10 + hflip 10" in row for row in study_page.rows)
+
+
+@pytest.mark.parametrize(
+    ("levels", "said", "unsaid"),
+    [
+        ((2.0, 2.0), "The differences can be chance", "differ by more than chance"),
+        ((1.5, 9.0), "differ by more than chance", "The differences can be chance"),
+    ],
+)
+def test_verdict_depends_on_the_intervals(tmp_path, make_run, page_of, levels, said, unsaid):
+    for policy, level in zip(("hflip", "vflip"), levels, strict=True):
+        for seed in range(3):
+            make_run(tmp_path / policy / str(seed), policy=policy, count=20, seed=seed, level=level, grids=0)
+    text = page_of(tmp_path).text
+    assert said in text and unsaid not in text
+
+
+def test_one_seed_allows_no_conclusion(tmp_path, make_run, page_of):
+    make_run(tmp_path / "a", policy="hflip", count=20, grids=0)
+    make_run(tmp_path / "b", grids=0)
+    assert "No conclusion can be drawn from one seed an arm" in page_of(tmp_path).text
+
+
+def test_run_without_scores_is_shown(tmp_path, make_run, page_of):
+    found = page_of(make_run(tmp_path, policy="hflip", count=20, evaluations=0))
+    assert "not evaluated" in found.text
+    assert len(found.images) == 1 + 1 + 2  # losses, preview, two sample grids
+
+
+def test_prepared_run_without_any_training_is_shown(tmp_path, make_run, page_of):
+    make_run(tmp_path, evaluations=0, grids=0)
+    (tmp_path / "metrics.jsonl").unlink()
+    found = page_of(tmp_path)
+    assert "Not trained yet" in found.text and "No samples yet" in found.text
+
+
+def test_seeds_that_wait_and_copies_are_told(tmp_path, make_run, page_of):
+    make_run(tmp_path / "a", seed=0)
+    make_run(tmp_path / "b", seed=1, evaluations=1)
+    make_run(tmp_path / "copy", seed=0)
+    make_run(tmp_path / "d", seed=0, train={"batch_size": 32})
+    text = page_of(tmp_path).text
+    assert "not yet: 1" in text and "copy is left out" in text and "none (train.batch_size=32)" in text
+
+
+def test_each_classifier_has_its_note(tmp_path, make_run, page_of):
+    make_run(tmp_path / "a")
+    make_run(tmp_path / "b", classifier="inception_v3_2015", policy="hflip", count=20)
+    make_run(tmp_path / "c", classifier="inception_v3", policy="vflip", count=20)
+    text = page_of(tmp_path).text
+    assert "not the Inception network" in text and "network of the original Inception Score" in text
+    assert "Inception-v3 of Keras" in text
+
+
+def test_later_scores_appear_only_where_measured(tmp_path, make_run, page_of):
+    make_run(tmp_path / "a", policy="hflip", count=20, extra={"fid": 62.16, "kid": {"mean": 0.0531, "std": 0.0012}})
+    make_run(tmp_path / "b")
+    found = page_of(tmp_path)
+    row = next(row for row in found.rows if row.startswith("hflip@20|") and "±" in row)
+    assert "62.16" in row and "0.0531 ± 0.0012" in row
+    assert "lower is better" in found.text and "Recall" not in found.text
+
+
+def test_names_of_users_stay_text(tmp_path, make_run, page_of):
+    evil = "<script>alert('1')</script>\" onload=\"x $\\frac{"
+    root = tmp_path / "a <b> & c"
+    for policy, count in (("none", 0), ("contrast(factor=1.5)", 20)):
+        make_run(root / f"'{policy}' <i>", source=evil, policy=policy, count=count)
+    found = page_of(root)
+    tags = {tag for tag, _ in found.tags}
+    assert not tags & {"script", "i"} and not any("onload" in attributes for _, attributes in found.tags)
+    assert evil in found.text and "a <b> & c" in found.text and "'none' <i>" in found.text
+
+
+def test_reduced_grids_are_smooth_and_small_ones_pixelated(tmp_path, make_run, page_of):
+    make_run(tmp_path / "large", size=128, grids=1, evaluations=0)
+    make_run(tmp_path / "small", size=16, grids=1, evaluations=0, policy="hflip", count=20)
+    large, small = (attributes for attributes in page_of(tmp_path).images if attributes["alt"].startswith("Grid"))
+    assert (large["width"], small["width"]) == (str(pictures.WIDEST), "128")
+    assert "class" not in large and small["class"] == "pixelated"
+
+
+def test_equal_previews_are_shown_once(tmp_path, make_run, page_of):
+    make_run(tmp_path / "a", policy="hflip", count=10, grids=0)
+    make_run(tmp_path / "b", policy="hflip", count=20, grids=0)
+    make_run(tmp_path / "c", policy="vflip", count=20, grids=0)
+    preview = (tmp_path / "a" / "dataset" / "preview.png").read_bytes()
+    (tmp_path / "b" / "dataset" / "preview.png").write_bytes(preview)
+    found = page_of(tmp_path)
+    assert len([attributes for attributes in found.images if attributes["alt"].startswith("Originals")]) == 2
+    assert "hflip@10, hflip@20. Rows from the top: original, hflip." in found.text
+
+
+def test_broken_grid_is_named(tmp_path, make_run, page_of):
+    make_run(tmp_path)
+    (tmp_path / "samples" / "step_00000016.png").write_text("no picture")
+    with pytest.raises(UserError, match="step_00000016.png is no readable picture"):
+        page_of(tmp_path)

@@ -1,0 +1,51 @@
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_da_jax import records
+from gan_da_jax.errors import UserError
+from gan_da_jax.report import pictures
+
+
+def decoded(picture):
+    kind, data = picture.uri.split(";base64,")
+    return kind, Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+def test_small_pictures_stay_lossless(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, pictures.LOSSLESS, 3), np.uint8)
+    records.save_png(tmp_path / "a.png", pixels)
+    kind, image = decoded(pictures.embed(tmp_path / "a.png"))
+    assert kind == "data:image/png"
+    np.testing.assert_array_equal(np.asarray(image), pixels)
+
+
+@pytest.mark.parametrize(("width", "widest", "expected"), [(1064, 532, 532), (400, 532, 400), (1200, 1000, 1000)])
+def test_large_pictures_are_reduced(tmp_path, width, widest, expected):
+    ramp = np.linspace(0, 255, width).astype(np.uint8)
+    records.save_png(tmp_path / "a.png", np.broadcast_to(ramp[None, :, None], (width // 2, width, 3)))
+    picture = pictures.embed(tmp_path / "a.png", widest)
+    kind, image = decoded(picture)
+    assert kind == "data:image/jpeg"
+    assert image.size == (picture.width, picture.height) == (expected, expected // 2)
+    np.testing.assert_allclose(np.asarray(image)[0, :, 0], np.linspace(0, 255, expected), atol=4)
+
+
+def test_broken_picture_is_named(tmp_path):
+    (tmp_path / "a.png").write_text("no picture")
+    with pytest.raises(UserError, match="a.png is no readable picture"):
+        pictures.embed(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("steps", "shown"),
+    [([], []), ([7], [7]), ([20, 3], [3, 20]), (range(0, 900, 100), [0, 200, 400, 600, 800])],
+)
+def test_frames_are_the_first_the_last_and_some_between(tmp_path, steps, shown):
+    for step in steps:
+        (tmp_path / f"step_{step:08d}.png").touch()
+    (tmp_path / "step_last.png").touch()
+    assert list(pictures.frames(tmp_path).items()) == [(step, tmp_path / f"step_{step:08d}.png") for step in shown]

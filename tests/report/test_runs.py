@@ -1,0 +1,76 @@
+import json
+
+import pytest
+
+from gan_da_jax import records
+from gan_da_jax.errors import UserError
+from gan_da_jax.report import runs
+
+
+def test_nested_runs_of_a_run_are_its_own(tmp_path, make_run):
+    make_run(tmp_path / "arm" / "seed0")
+    make_run(tmp_path / "arm" / "seed0" / "generator", seed=1)
+    make_run(tmp_path / "arm" / "deep" / "too_deep", seed=2)
+    assert runs.find(tmp_path) == [tmp_path / "arm" / "seed0"]
+    assert runs.find(tmp_path / "arm" / "seed0") == [tmp_path / "arm" / "seed0"]
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda root: None,
+        lambda root: root.rmdir(),
+        lambda root: (root / "x").mkdir(),
+        lambda root: (root / "config.json").write_text("{}"),
+    ],
+)
+def test_no_run_found(tmp_path, prepare):
+    root = tmp_path / "work"
+    root.mkdir()
+    prepare(root)
+    with pytest.raises(UserError, match="no run .*work"):
+        runs.find(root)
+
+
+def test_run_says_what_its_files_say(tmp_path, make_run):
+    folder = make_run(tmp_path / "arm" / "seed7", policy="hflip", count=20, seed=7)
+    run = runs.read(folder, tmp_path)
+    assert (run.name, run.seed, run.folder) == ("arm/seed7", 7, folder)
+    assert run.recorded == records.read_json(folder / "config.json")
+    assert run.manifest == records.read_json(folder / "dataset" / "manifest.json")
+    assert run.metrics == records.read_jsonl(folder / "metrics.jsonl")
+    assert run.scores == records.read_jsonl(folder / "scores.jsonl")
+
+
+def test_torn_last_lines_and_repeated_rows(tmp_path, make_run):
+    make_run(tmp_path, epochs=2)
+    first, last = records.read_jsonl(tmp_path / "scores.jsonl")
+    again = last | {"inception_score": {"mean": 7.77, "std": 0.1, "splits": 10}}
+    other = last | {"classifier": "another"}
+    for row in (again, other):
+        records.append_jsonl(tmp_path / "scores.jsonl", row)
+    metrics = records.read_jsonl(tmp_path / "metrics.jsonl")
+    records.append_jsonl(tmp_path / "metrics.jsonl", metrics[0])
+    for name in ("scores.jsonl", "metrics.jsonl"):
+        with open(tmp_path / name, "a") as file:
+            file.write('{"step": 999, "epo')
+    run = runs.read(tmp_path, tmp_path)
+    assert run.metrics == metrics
+    assert run.scores == [other, first, again]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("config.json", "{", "config.json is not valid JSON"),
+        ("config.json", json.dumps({"config": {}}), "lack 'seed'"),
+        ("dataset/manifest.json", "[]", "the files of the run"),
+        ("scores.jsonl", '{"step": 16, "samples": 9}\n', "lack 'classifier'"),
+    ],
+)
+def test_broken_files_are_named(tmp_path, make_run, name, content, match):
+    make_run(tmp_path)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=match) as raised:
+        runs.read(tmp_path, tmp_path)
+    assert "\n" not in str(raised.value)
