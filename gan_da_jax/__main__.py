@@ -1,5 +1,22 @@
-"""`python -m gan_da_jax VERB ...`."""
+"""`python -m gan_da_jax VERB ...`, and `gan-da VERB ...`."""
 
-from gan_da_jax.main import run
+import signal
+import sys
 
-run()
+
+def run() -> None:
+    """Runs the command line and exits with its status."""
+    # SIGTERM outside the training loop, which saves first, ends a command as Ctrl-C does: with its clean-up done.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        from gan_da_jax.main import main  # takes seconds, in which Ctrl-C is to work as well
+
+        status = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        status = 1
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    run()

@@ -22,10 +22,15 @@ def steps(directory: Path) -> list[int]:
 
 
 def save(directory: Path, step: int, state: Any) -> None:
-    """Writes a tree of arrays as checkpoint `step`, whole or not at all."""
+    """Writes a tree of arrays as checkpoint `step`, whole or not at all; a full disk is a `UserError`."""
     directory.mkdir(parents=True, exist_ok=True)
-    with ocp.training.Checkpointer(directory.absolute(), cleanup_tmp_directories=True) as checkpointer:
-        checkpointer.save(step, state, force=True)
+    try:
+        with ocp.training.Checkpointer(directory.absolute(), cleanup_tmp_directories=True) as checkpointer:
+            checkpointer.save(step, state, force=True)
+    except (ValueError, OSError) as error:
+        raise UserError(
+            f"{directory / str(step)} cannot be written ({_reason(error)}): make room, and go on"
+        ) from error
 
 
 def load(directory: Path, step: int, like: Any) -> Any:
@@ -39,10 +44,8 @@ def load(directory: Path, step: int, like: Any) -> Any:
         with ocp.training.Checkpointer(directory.absolute()) as checkpointer:
             return checkpointer.load(step, abstract)
     except (ValueError, KeyError, TypeError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(
-            f"{directory / str(step)} cannot be read ({reason}): delete that folder to use the checkpoint before it"
-        ) from error
+        advice = "delete that folder to use the checkpoint before it"
+        raise UserError(f"{directory / str(step)} cannot be read ({_reason(error)}): {advice}") from error
 
 
 def digest(state: Any) -> str:
@@ -52,3 +55,10 @@ def digest(state: Any) -> str:
         for path, leaf in jax.tree_util.tree_leaves_with_path(state)
     ]
     return records.sha256("\n".join(rows).encode())
+
+
+def _reason(error: BaseException) -> str:
+    """The first words of what went wrong in the end; Orbax wraps it in pages of its own."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -27,8 +27,8 @@ class Classifier:
     Attributes:
         name: its key in `CLASSIFIERS`; every score carries it.
         prepare: uint8 [b, H, W, 3] to the network's input, float32 [b, S, S, 3]; compiled once for every shape.
-        forward: (variables, prepared images, taps) to {tap: float32 [b, features]}. Nothing is computed beyond the taps,
-            and an image's features do not depend on the others beside it.
+        forward: (variables, prepared images, taps) to {tap: float32 [b, features]}. Nothing is computed beyond the
+            taps, and an image's features do not depend on the others beside it.
         variables: the Flax variables.
         taps: what `forward` can be asked for: names of features, from the input on, and `logits` [b, K], before the
             softmax. A file that holds only the first part of a network reaches only the first taps.

@@ -15,9 +15,10 @@ from gan_da_jax.data.sources import SOURCES
 from gan_da_jax.errors import UserError
 from gan_da_jax.models.dcgan import IMAGE_SIZES
 
-# Fields that say how long to train and how to look at a run. They leave what is trained as it is, bit for bit, so they
-# may differ when the same workdir is used again.
-FREE_FIELDS = ("train.epochs", "train.kimg", "train.checkpoint_every", "evaluate.", "augment.generator")
+# Fields that say how to look at a run, and how long to train. They leave what is trained as it is, bit for bit, so they
+# may differ when the same workdir is used again; but generated images come from a GAN that was trained as long.
+FREE_FIELDS = ("train.checkpoint_every", "evaluate.", "augment.generator")
+BUDGET_FIELDS = ("train.epochs", "train.kimg")
 
 # The least value that a number may have, and what it counts; an upper bound where there is one.
 _LEAST = {
@@ -65,6 +66,8 @@ def check(config: ConfigDict) -> None:
         if fields[name] not in allowed:
             raise UserError(f"config.{name} is {fields[name]!r}, but it is one of: {', '.join(map(str, allowed))}")
     parts = policy.parse(config.augment.policy)
+    if config.augment.count < len(parts):
+        raise UserError(f"config.augment.count is {config.augment.count}, but {len(parts)} ops need an image each")
     for name, (least, unit) in _LEAST.items():
         if fields[name] < least and not (name == "augment.count" and not parts):
             raise UserError(f"config.{name} is {fields[name]}, but it is at least {least} {unit}")
@@ -96,10 +99,12 @@ def differences(old: dict, new: dict) -> list[str]:
     before, after = dict(flatten(old)), dict(flatten(new))
     if before.get("augment.policy") == after.get("augment.policy") == "none":
         before["augment.count"] = after["augment.count"]  # of no effect
+    generated = any(part.op == "generated" for part in policy.parse(str(after.get("augment.policy", "none"))))
+    free = FREE_FIELDS if generated else FREE_FIELDS + BUDGET_FIELDS
     return [
         f"{name} ({before.get(name)!r}, now {after.get(name)!r})"
         for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name) and not name.startswith(FREE_FIELDS)
+        if before.get(name) != after.get(name) and not name.startswith(free)
     ]
 
 

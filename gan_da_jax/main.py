@@ -1,8 +1,8 @@
 """The command line: flags -> checked config -> stages. No machine learning here."""
 
+import contextlib
 import difflib
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -44,32 +44,42 @@ def _define(arguments: list[str]) -> flags.FlagValues:
     return values
 
 
-def _prepare(config: ConfigDict, workdir: Path, *, dry_run: bool, export: str | None = None) -> None:
+def _prepare(config: ConfigDict, workdir: Path, *, dry_run: bool, export: Path | None = None) -> None:
     """Makes the data set; where the policy needs a GAN's images, that GAN comes first, as a run of its own."""
     if augmented_count(config) and "generated" in policy.pool_sizes(policy.parse(config.augment.policy), 1):
         if not (workdir / "dataset" / "manifest.json").exists():
             base, place = generator_config(config), generator_workdir(config, workdir)
             if place.absolute() == workdir.absolute():
                 raise UserError("config.augment.generator is the workdir itself; name another folder, or none")
+            if not dry_run:  # what is wrong with this run shows before hours go into the other one
+                prepare.main(config, workdir, dry_run=True, export=export)
             _train(base, place, dry_run=dry_run)
-    prepare.main(config, workdir, dry_run=dry_run, export=Path(export) if export else None)
+    prepare.main(config, workdir, dry_run=dry_run, export=export)
 
 
 def _train(config: ConfigDict, workdir: Path, *, dry_run: bool) -> None:
+    train.main(config, workdir, dry_run=True)
     _prepare(config, workdir, dry_run=dry_run)
-    train.main(config, workdir, dry_run=dry_run)
+    if not dry_run:
+        train.main(config, workdir)
+
+
+def _report(workdir: Path, *, dry_run: bool, config: ConfigDict | None = None) -> None:
+    """Reports; a config, which all verbs on a workdir may be given, decides nothing here."""
+    report.main(workdir, dry_run=dry_run)
 
 
 class Verb(NamedTuple):
     """What a verb does, for a person; the function that does it; what it takes.
 
-    `flags` are those beside --dry_run; of them, --config and --workdir must be given. A verb with `words` gets the list
-    of what stands after it, up to so many.
+    The flags that it `needs`, and those that it `takes` as well; all verbs take --dry_run. A verb with `words` gets the
+    list of what stands after it, up to so many.
     """
 
     does: str
     function: Callable[..., None]
-    flags: tuple[str, ...]
+    needs: tuple[str, ...]
+    takes: tuple[str, ...] = ()
     words: int = 0
 
 
@@ -77,28 +87,36 @@ VERBS = {
     "prepare": Verb(
         "source -> originals + manifest; --export=DIR also writes every image",
         _prepare,
-        ("config", "workdir", "export"),
+        ("config", "workdir"),
+        ("export",),
     ),
     "train": Verb("prepares if needed, trains one run; continues where it stopped", _train, ("config", "workdir")),
     "evaluate": Verb("checkpoints -> samples -> scores", evaluate.main, ("config", "workdir")),
     "report": Verb(
-        "the scores of a run, or of a folder of runs -> report/index.html, summary.json", report.main, ("workdir",)
+        "the scores of a run, or of a folder of runs -> report/index.html, summary.json",
+        _report,
+        ("workdir",),
+        ("config",),
     ),
     "score": Verb(
         "scores any images against any reference; needs no config",
         score.main,
-        ("images", "reference", "classifier", "weights", "tap", "splits", "out"),
+        ("images",),
+        ("reference", "classifier", "weights", "tap", "splits", "out"),
     ),
     "weights": Verb(
         "classifiers' weights: list, fetch NAME, convert FILE NAME [--out=FILE], check FILE",
         weights.main,
+        (),
         ("out",),
         words=3,
     ),
 }
 
 _USAGE = "python -m gan_da_jax VERB --config=configs/NAME.py --workdir=DIR [--config.field=value ...] [--dry_run]"
-_FLAGS = tuple(dict.fromkeys(flag for verb in VERBS.values() for flag in verb.flags))  # all verbs take --dry_run
+_FLAGS = dict.fromkeys(flag for verb in VERBS.values() for flag in (*verb.needs, *verb.takes))
+_EXAMPLES = {"config": "--config=configs/quickstart.py", "workdir": "--workdir=DIR", "images": "--images=DIR"}
+_FOLDERS = ("workdir", "export")
 
 
 def _help() -> str:
@@ -113,7 +131,7 @@ def _locate(argument: str) -> str:
     shipped = Path(configs.__file__).parent / Path(path).name
     if name.lstrip("-") != "config" or Path(path).is_file():
         return argument
-    if Path(path).parent.name == "configs" and shipped.is_file():
+    if str(Path(path).parent) == "configs" and shipped.is_file():
         return f"{name}={shipped}{preset and ':' + preset}"
     known = ", ".join(sorted(f"configs/{file.name}" for file in shipped.parent.glob("[a-z]*.py")))
     raise UserError(f"--config={path} is not a file; give your own, or one of: {known}")
@@ -136,27 +154,38 @@ def _parse(arguments: list[str]) -> tuple[Verb, dict]:
         rest = values(arguments)[1:]
         config = values.config
         if config is not None and not isinstance(config, ConfigDict):
+            with contextlib.suppress(AttributeError):
+                config.seed  # noqa: B018  ml_collections keeps an OSError of a config file back until here
             raise TypeError("get_config() does not return a ConfigDict")
-    except Exception as error:  # a config file is the user's own code, and may fail in any way
-        lines = str(error.args[0] if error.args else type(error).__name__).strip().splitlines()
-        reason = lines[-1] if "Traceback" in str(error) else " ".join(lines)
-        raise UserError(f"the command line or its config cannot be used: {reason.strip()}") from None
+    except (Exception, SystemExit) as error:  # a config file is the user's own code, and may fail in any way
+        raise UserError(f"the command line or its config cannot be used: {_reason(error)}") from None
     for word in rest[verb.words :]:
         where = f"after {' '.join([name, *rest[: verb.words]])}" if verb.words else "after the verb"
         raise UserError(f"{word!r} is not understood; everything {where} is a flag, as in --dry_run")
     given = {flag: values[flag].value for flag in _FLAGS if values[flag].value is not None}
-    for flag in given.keys() - set(verb.flags):
-        takes = ", ".join(f"--{flag}" for flag in (*verb.flags, "dry_run"))
-        raise UserError(f"--{flag} is not a flag of {name}, which takes {takes}")
-    if "config" in verb.flags and config is None:
-        raise UserError(f"{name} needs --config, as in --config=configs/quickstart.py")
-    if "images" in verb.flags and not values.images:
-        raise UserError(f"{name} needs --images, a folder, .zip, .npz or .npy of images")
-    if "workdir" in verb.flags:
-        if not values.workdir:
-            raise UserError(f"{name} needs --workdir=DIR, the folder of the run")
-        given["workdir"] = Path(values.workdir)
+    known = (*verb.needs, *verb.takes)
+    for flag in sorted(given.keys() - set(known)):
+        raise UserError(
+            f"--{flag} is not a flag of {name}, which takes {', '.join(f'--{f}' for f in known)}, --dry_run"
+        )
+    for flag in verb.needs:
+        if not given.get(flag):
+            raise UserError(f"{name} needs --{flag}, as in {_EXAMPLES[flag]}")
+    given |= {flag: Path(given[flag]).expanduser() for flag in _FOLDERS if flag in given}
     return verb, given | {"dry_run": values.dry_run} | ({"words": rest} if verb.words else {})
+
+
+def _reason(error: BaseException) -> str:
+    """What has gone wrong in a config file or on the command line, in one line."""
+    if isinstance(error, SyntaxError):
+        return f"{error.msg}, line {error.lineno} of {error.filename}"
+    text = str(error.args[0] if error.args else "")
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()] or [type(error).__name__]
+    if "Traceback" in text:  # ml_collections puts that of the config file into the message
+        return lines[-1]
+    return (
+        " ".join(lines).encode().decode("unicode_escape", "replace") if isinstance(error, KeyError) else " ".join(lines)
+    )
 
 
 def _compilation_cache() -> None:
@@ -183,14 +212,8 @@ def main(arguments: list[str]) -> int:
     except Failure as failure:
         print(failure, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
-        return 1
+    except OSError as error:  # a full disk, a folder that may not be written to, a cache without a home
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}; make room, or choose another place", file=sys.stderr)
+        return 2
     return 0
-
-
-def run() -> None:
-    """The entry point of `gan-da` and `python -m gan_da_jax`."""
-    # SIGTERM outside the training loop, which saves first, ends a command as Ctrl-C does: with its clean-up done.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main(sys.argv[1:]))

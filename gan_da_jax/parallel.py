@@ -78,12 +78,11 @@ def batches(
     mapped = jax.pmap(function, axis_name=AXIS, in_axes=(None, 0), devices=local)
 
     def run(variables: Any, examples: np.ndarray) -> dict[str, np.ndarray]:
-        size = min(batch_size, -(-len(examples) // len(local)))
-        blocks = []
-        for start in range(0, len(examples), size * len(local)):
-            block = examples[start : start + size * len(local)]
-            padded = np.concatenate([block, np.repeat(block[-1:], size * len(local) - len(block), axis=0)])
-            results = mapped(variables, padded.reshape(len(local), size, *block.shape[1:]))
+        size, blocks = batch_size * len(local), []
+        for start in range(0, len(examples), size):
+            block = examples[start : start + size]
+            padded = np.concatenate([block, np.repeat(block[-1:], size - len(block), axis=0)])
+            results = mapped(variables, padded.reshape(len(local), batch_size, *block.shape[1:]))
             blocks.append({k: np.asarray(v).reshape(-1, *v.shape[2:])[: len(block)] for k, v in results.items()})
         return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 

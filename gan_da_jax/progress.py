@@ -1,5 +1,6 @@
 """How long work tells of itself, and how it is asked to stop."""
 
+import datetime
 import signal
 import sys
 import time
@@ -32,7 +33,7 @@ class Progress:
         if now - self._spoke >= self._every or self._done == self._total:
             self._spoke = now
             speed = (self._done - self._first) / max(now - self._start, 1e-9)
-            left = time.strftime("%H:%M:%S", time.gmtime((self._total - self._done) / max(speed, 1e-9)))
+            left = datetime.timedelta(seconds=round((self._total - self._done) / max(speed, 1e-9)))
             rate = f"{speed:.1f} {self._unit}/s, {left} left"
             print(f"{self._what}: {self._done}/{self._total} {self._unit}, {rate}{note and '  ' + note}", flush=True)
 
@@ -49,6 +50,7 @@ def stop_requests() -> Iterator[list[int]]:
 
     def note(number, frame):
         requests.append(number)
+        print("stopping as soon as this is saved; once more to stop at once", file=sys.stderr, flush=True)
         signal.signal(number, previous[number])
 
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}

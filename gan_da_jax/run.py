@@ -1,8 +1,11 @@
 """A run: what its config asks for, and the folder that belongs to it."""
 
+import contextlib
+import fcntl
 import importlib.metadata
 import json
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,10 @@ def check(workdir: Path, config: ConfigDict) -> None:
     if not place.is_dir():
         raise UserError(f"--workdir={workdir}: {place} is not a folder; choose another workdir")
     if (workdir / "config.json").exists():
-        changed = differences(records.read_json(workdir / "config.json")["config"], config.to_dict())
+        recorded = records.read_json(workdir / "config.json")
+        if not isinstance(recorded, dict) or not isinstance(recorded.get("config"), dict):
+            raise UserError(f"{workdir / 'config.json'} is not that of a run; restore it, or choose another --workdir")
+        changed = differences(recorded["config"], config.to_dict())
         if changed:
             raise UserError(
                 f"{workdir} holds a run with another config, which differs in {', '.join(changed)}; "
@@ -49,6 +55,18 @@ def claim(workdir: Path, config: ConfigDict) -> None:
             records.write_json(path, entry)
     except OSError as error:
         raise UserError(f"--workdir={workdir} cannot be written to ({error.strerror}); choose another one") from None
+
+
+@contextlib.contextmanager
+def alone(workdir: Path) -> Iterator[None]:
+    """Keeps other processes out of a workdir inside the block; a `UserError` if one is in there already."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    with open(workdir / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another process works in {workdir}; wait for it, or choose another --workdir") from None
+        yield
 
 
 def network(config: ConfigDict) -> gan.Gan:

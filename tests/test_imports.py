@@ -11,7 +11,7 @@ LAYERS = [
     {"gan", "records", "progress"},
     {"parallel", "data", "weights", "checkpoint"},
     {"classifiers", "sampling", "configs"},
-    {"config"},
+    {"config", "features"},
     {"run", "report"},
     {"stages"},
     {"main"},

@@ -32,6 +32,13 @@ def folder(tmp_path: Path, **files: bytes) -> Path:
     return place
 
 
+def bomb() -> bytes:
+    """A file of a few kilobytes that is 10,000 x 10,000 pixels large."""
+    buffer = io.BytesIO()
+    Image.new("1", (10_000, 10_000)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def from_folder(place: Path, count: int = 12) -> list[str]:
     return ["--config.data.source=folder", f"--config.data.path={place}", f"--config.data.count={count}"]
 
@@ -70,7 +77,10 @@ BAD = {
     ),
     "unknown op": (lambda t: ["train", *BASE, f"--workdir={t}/run", "--config.augment.policy=spin"], ["spin", "hflip"]),
     "config with an error": (lambda t: ["train", text_config(t, "1/0"), f"--workdir={t}/run"], ["division by zero"]),
-    "config with a typo": (lambda t: ["train", text_config(t, "def get_config(: pass")], ["invalid syntax"]),
+    "config with a typo": (
+        lambda t: ["train", text_config(t, "def get_config(: pass")],
+        ["invalid syntax, line 1", "mine.py"],
+    ),
     "config without get_config": (lambda t: ["train", text_config(t, "x = 1")], ["get_config"]),
     "config of another type": (lambda t: ["train", text_config(t, "get_config = dict")], ["ConfigDict"]),
     "workdir is a file": (lambda t: ["train", *BASE, f"--workdir={(t / 'f').write_text('') or t}/f"], ["not a folder"]),
@@ -88,7 +98,7 @@ BAD = {
             *["prepare", *BASE, *from_folder(folder(t)), f"--workdir={t}/run"],
             *["--config.augment.policy=more", "--config.augment.count=5"],
         ],
-        ["12", "17"],
+        ["12 images", "17 are asked for"],
     ),
     "bad files": (
         lambda t: [
@@ -116,6 +126,55 @@ BAD = {
         lambda t: ["evaluate", *BASE, f"--workdir={t}/run", f"--config.evaluate.weights={t}/no.h5"],
         ["no.h5"],
     ),
+    "a run inside the images": (
+        lambda t: ["prepare", *BASE, *from_folder(folder(t)), f"--workdir={t}/images/run"],
+        ["images/run", "inside the folder of images"],
+    ),
+    "fewer images than ops": (
+        lambda t: [
+            *["prepare", *BASE, f"--workdir={t}/run", "--config.augment.policy=hflip+generated"],
+            "--config.augment.count=1",
+        ],
+        ["augment.count is 1", "2 ops"],
+    ),
+    "too few for more, before a GAN is trained": (
+        lambda t: [
+            *["train", *BASE, *from_folder(folder(t)), f"--workdir={t}/run"],
+            *["--config.augment.policy=generated+more", "--config.augment.count=4"],
+        ],
+        ["12 images", "14 are asked for"],
+    ),
+    "an absurdly large image": (
+        lambda t: ["prepare", *BASE, *from_folder(folder(t, bomb__png=bomb())), f"--workdir={t}/run"],
+        ["bomb.png", "64 million", "data.skip_bad=true"],
+    ),
+    "damaged config.json": (
+        lambda t: [
+            *["evaluate", *BASE, f"--workdir={t}"],
+            f"--config.data.resize={(t / 'config.json').write_text('[]') and 'stretch'}",
+        ],
+        ["config.json", "not that of a run"],
+    ),
+    "config that needs a file": (
+        lambda t: ["train", text_config(t, "def get_config(): open('/no/list')"), f"--workdir={t}/run"],
+        ["/no/list"],
+    ),
+    "config that exits": (lambda t: ["train", text_config(t, "import sys; sys.exit(3)"), f"--workdir={t}/run"], ["3"]),
+    "another folder called configs": (
+        lambda t: ["train", f"--config={t}/configs/quickstart.py", f"--workdir={t}/run"],
+        ["configs/quickstart.py is not a file"],
+    ),
+    "export below a file": (
+        lambda t: ["prepare", *BASE, *from_folder(folder(t)), f"--workdir={t}/w/run", f"--export={t}/images/000.jpg/x"],
+        ["000.jpg"],
+    ),
+    "no place for the cache": (
+        lambda t: ["weights", "fetch", f"{(t / 'file').write_text('') or 'inception'}"],
+        ["inception", "there are"],
+    ),
+    "score without images": (lambda t: ["score"], ["needs --images"]),
+    "score nothing": (lambda t: ["score", f"--images={t}/no"], ["/no"]),
+    "weights of nothing": (lambda t: ["weights", "show"], ["weights show", "weights list"]),
     "nothing to report": (lambda t: ["report", f"--workdir={t}/run"], ["run"]),
     "generator is the workdir": (
         lambda t: [

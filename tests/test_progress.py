@@ -12,7 +12,7 @@ def test_plain_lines_for_a_log_file(capsys):
     bar.close()
     first, last = capsys.readouterr().out.splitlines()
     assert first.startswith("training: 50/100 images, ") and "left" in first and first.endswith("D 0.5")
-    assert last.startswith("training: 100/100 images, ") and "00:00:00 left" in last
+    assert last.startswith("training: 100/100 images, ") and " 0:00:00 left" in last
 
 
 def test_a_bar_on_a_terminal(monkeypatch):

@@ -73,8 +73,9 @@ def _part(term: ast.expr, wrong) -> Part:
             value = None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise wrong(f"{keyword.arg} of {op} is a number")
-        arguments[keyword.arg] = float(value)
+        arguments[keyword.arg] = value
     try:  # the op knows the range of its own arguments; no pixel is computed
+        arguments = {name: float(np.float32(value)) for name, value in arguments.items()}
         function = functools.partial(augment.OPS[op].function, **arguments)
         jax.eval_shape(function, jax.ShapeDtypeStruct((2, 2, 3), np.float32))
     except (ValueError, OverflowError) as error:

@@ -159,8 +159,7 @@ def choose(
             kept[name] = pixels
     if skipped and not skip_bad:
         raise UserError(
-            f"{complaint(skipped, len(names), where)}: "
-            "mend or remove them, or set data.skip_bad=true to leave them out"
+            f"{complaint(skipped, len(names), where)}: mend or remove them, or set data.skip_bad=true to leave them out"
         )
     _require(len(usable), count, where, left_out=len(skipped))
 
@@ -176,9 +175,7 @@ def choose(
     return Images(np.stack([kept.pop(name) for name in ids]), ids, len(usable), skipped)
 
 
-def in_parallel(
-    function: Callable[[str], Any], names: list[str], title: str, *, ahead: int = 1024
-) -> Iterator[Any]:
+def in_parallel(function: Callable[[str], Any], names: list[str], title: str, *, ahead: int = 1024) -> Iterator[Any]:
     """Yields `function(name)` for every name, in order, computed by one thread a processor.
 
     Pillow decodes without holding the interpreter's lock, so threads suffice. Its warnings, which tell of oddities
@@ -211,7 +208,10 @@ def _choice(names: list[str], count: int, seed: int) -> list[str]:
 def _require(usable: int, count: int, where: str, left_out: int = 0) -> None:
     if usable < count:
         kind = f"usable images ({left_out} bad or repeated ones left out)" if left_out else "images"
-        raise UserError(f"{where} has {usable} {kind}, but data.count is {count}: add images or lower data.count")
+        raise UserError(
+            f"{where} has {usable} {kind}, but {count} are asked for "
+            "(data.count, and what the policy more takes): add images or lower data.count"
+        )
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -21,12 +21,12 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     settings = config.evaluate
     steps = checkpoint.steps(workdir / "checkpoints")
     where = classifiers.check(settings.classifier, settings.weights)
+    if not steps:
+        raise UserError(f"{workdir} holds no checkpoint; train it first, with the same --config and --workdir")
     if dry_run:
         print(f"{workdir}: would score {settings.repeats} x {settings.samples} samples of {len(steps)} checkpoints")
         print(f"{workdir}: by {settings.classifier}, weights: {where}")
         return
-    if not steps:
-        raise UserError(f"{workdir} holds no checkpoint; train it first, with the same --config and --workdir")
 
     classifier = classifiers.load(settings.classifier, settings.weights, taps=())
     tap = settings.tap or classifier.usual_tap

@@ -1,5 +1,6 @@
 """prepare: source -> WORKDIR/dataset, the originals and a manifest of the whole data set."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, export: Pa
     dataset = workdir / "dataset"
     if export is not None and export.exists() and (not export.is_dir() or any(export.iterdir())):
         raise UserError(f"--export={export} is there and not an empty folder; name another one")
+    _stay_outside(config, workdir, export, generator_workdir(config, workdir))
     if (dataset / "manifest.json").exists():
         made, pixels = manifest.load(dataset)
         print(f"{dataset}: {_summary(made)}, as prepared before")
@@ -31,7 +33,6 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, export: Pa
             return
         if "generated" in policy.pool_sizes(parts, config.augment.count):
             pools["generated"] = _generate(config, workdir, pools["originals"], len(ids["generated"]))
-        run.claim(workdir, config)
         made, pixels = manifest.build(
             source=source,
             policy_text=config.augment.policy,
@@ -43,10 +44,19 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, export: Pa
         for pool, array in pools.items():
             records.save_array(dataset / f"{pool}.npy", array)
         records.save_png(dataset / "preview.png", _preview(parts, pools))
+        run.claim(workdir, config)
         records.write_json(dataset / "manifest.json", made)  # last: with it, the data set is complete
         print(f"{dataset}: {_summary(made)}")
     if export is not None and not dry_run:
         _export(made, np.asarray(pixels), export)
+
+
+def _stay_outside(config: ConfigDict, *places: Path | None) -> None:
+    """Refuses to write into the folder that the images come from: a run's pictures would be taken for images of it."""
+    source = Path(config.data.path).expanduser().resolve()
+    for place in places:
+        if config.data.source == "folder" and place is not None and place.resolve().is_relative_to(source):
+            raise UserError(f"{place} is inside the folder of images, {config.data.path}; choose a place outside of it")
 
 
 def _load(config: ConfigDict, parts: tuple[policy.Part, ...]) -> tuple[dict, dict, dict]:
@@ -70,7 +80,7 @@ def _load(config: ConfigDict, parts: tuple[policy.Part, ...]) -> tuple[dict, dic
         ids["generated"] = [f"generated_{i:06d}" for i in range(sizes["generated"])]
     source = {
         "kind": data.source,
-        "name": Path(data.path).resolve().stem if data.path else data.source,
+        "name": Path(data.path).expanduser().resolve().name.removesuffix(".zip") if data.path else data.source,
         "path": data.path,
         "available": real.available,
         "count": data.count,
@@ -114,8 +124,11 @@ def _summary(made: dict) -> str:
 
 
 def _export(made: dict, pixels: np.ndarray, folder: Path) -> None:
+    staging = folder.with_name(f".{folder.name}.partial")  # becomes the folder when it is complete
+    shutil.rmtree(staging, ignore_errors=True)
     progress = Progress(f"export to {folder}", total=len(pixels))
     for row, image in zip(made["records"], pixels, strict=True):
-        records.save_png(folder / f"{row['index']:05d}_{row['op']}.png", image)
+        records.save_png(staging / f"{row['index']:05d}_{row['op']}.png", image)
         progress.advance(1)
     progress.close()
+    staging.replace(folder)

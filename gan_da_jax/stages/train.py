@@ -29,7 +29,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
         )
     if dry_run:
         shown, epochs = total * batch, total * batch / run.images(config)
-        print(f"{workdir}: would train {total} steps of {batch} images ({shown / 1000:g} kimg, {epochs:g} epochs)")
+        print(f"{workdir}: {total} steps of {batch} images, {shown / 1000:g} kimg, {epochs:g} epochs")
         return
     run.claim(workdir, config)
     if done and done[-1] == total:
@@ -42,8 +42,10 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     if done:
         state = checkpoint.load(workdir / "checkpoints", done[-1], state)
         print(f"{workdir}: continues from step {done[-1]} of {total}")
-    with stop_requests() as requests:
+    with run.alone(workdir), stop_requests() as requests:
         _train(config, workdir, state, images, requests)
+    if requests:  # they came when the last step was done
+        raise Failure(f"{workdir}: interrupted; trained to step {total}, the same command continues")
 
 
 def _train(config: ConfigDict, workdir: Path, state: gan.State, images: jax.Array, requests: list[int]) -> None:
@@ -98,11 +100,12 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: jax.Arra
         row |= {"images_per_second": round(row["steps"] * batch / seconds, 2), "seconds": round(seconds, 3)}
         if step in checkpoints or stopping:
             arrays = parallel.host(state)
-            checkpoint.save(workdir / "checkpoints", step, state)
             row["state_sha256"] = checkpoint.digest(arrays)
             shown = sampling.grid(sample(arrays.generator, grid), columns=8)
             records.save_png(workdir / "samples" / f"step_{step:08d}.png", shown)
         records.append_jsonl(workdir / "metrics.jsonl", row)
+        if "state_sha256" in row:  # last: what was noted of steps that were never saved is dropped, see above
+            checkpoint.save(workdir / "checkpoints", step, state)
         measured, seconds = [], 0.0
         if stopping:
             progress.close()

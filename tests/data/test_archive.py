@@ -111,7 +111,7 @@ def test_wrong_files_are_refused(tmp_path):
     (tmp_path / "text.zip").write_text("404 not found")
     (tmp_path / "nothing.zip").write_bytes(b"")
     for path, words in (
-        ("", "data.path is empty"),
+        ("", "path of the zip file of images is empty"),
         (tmp_path / "absent.zip", "absent.zip does not exist"),
         (tmp_path, "is a folder, not a zip file: use data.source=folder"),
         (tmp_path / "cut.zip", "cut.zip is not a whole zip file"),
@@ -119,7 +119,7 @@ def test_wrong_files_are_refused(tmp_path):
         (tmp_path / "nothing.zip", "nothing.zip is not a whole zip file"),
         (pack(tmp_path / "words.zip", {"a.txt": b"x"}), "words.zip has no image in it"),
         (pack(tmp_path / "outer.zip", {"a.zip": whole}), "has no image in it.*it holds other zip files"),
-        (tmp_path / "whole.zip", "has 12 images, but data.count is 13"),
+        (tmp_path / "whole.zip", "has 12 images, but 13 are asked for"),
     ):
         with pytest.raises(UserError, match=words) as caught:
             load(path, count=13)

@@ -94,10 +94,10 @@ def test_wrong_paths_are_refused(tmp_path):
         archive.write(tmp_path / "one.png")
     (tmp_path / "empty").mkdir()
     for path, words in (
-        ("", "data.path is empty"),
+        ("", "path of the folder of images is empty"),
         (tmp_path / "absent", "absent does not exist"),
         ("~nobody_of_this_name/x", "does not exist"),
-        (tmp_path / "one.png", "is a file, not a folder: data.path is to be a folder"),
+        (tmp_path / "one.png", "is a file, not a folder: name a folder"),
         (tmp_path / "pack.zip", "is a file, not a folder: use data.source=zip"),
         (tmp_path / "empty", "has no image in it"),
     ):

@@ -269,8 +269,8 @@ def test_of_repeats_the_first_by_name_stays():
 @pytest.mark.parametrize(
     ("extra", "count", "words"),
     [
-        ({}, 5, "the folder /pictures has 3 images, but data.count is 5"),
-        ({"x.png": b"", "y.png": b""}, 4, "has 3 usable images (2 bad or repeated ones left out), but data.count is 4"),
+        ({}, 5, "the folder /pictures has 3 images, but 5 are asked for"),
+        ({"x.png": b"", "y.png": b""}, 4, "has 3 usable images (2 bad or repeated ones left out), but 4 are asked for"),
     ],
 )
 def test_too_few_images_are_refused_with_both_numbers(extra, count, words):
@@ -280,7 +280,7 @@ def test_too_few_images_are_refused_with_both_numbers(extra, count, words):
 
 
 def test_too_few_files_are_refused_before_any_is_read():
-    with pytest.raises(UserError, match="has 2 images, but data.count is 3"):
+    with pytest.raises(UserError, match="has 2 images, but 3 are asked for"):
         images.choose(
             ["a.png", "b.png"], None, where="it", count=3, image_size=8, resize="stretch", seed=0, skip_bad=True
         )

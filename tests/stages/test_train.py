@@ -133,7 +133,7 @@ def test_batches_must_divide_among_devices(tmp_path):
         timeout=300,
     )
     assert done.returncode == 2 and "multiple of the 8 devices" in done.stderr.splitlines()[-1]
-    assert not (tmp_path / "run/checkpoints").exists()
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -171,9 +171,38 @@ def test_lines_of_lost_steps_are_dropped(whole, tmp_path):
     assert metrics(tmp_path / "run")[-1]["state_sha256"] == metrics(whole)[-1]["state_sha256"]
 
 
+def test_two_processes_keep_out_of_each_other(whole, capsys):
+    with run.alone(whole):
+        assert main(command("train", whole, train__epochs=5)) == 2
+    assert f"another process works in {whole}" in capsys.readouterr().err
+
+
+def test_more_epochs_would_need_other_generated_images(tmp_path, capsys):
+    generated = {"augment__policy": "generated", "augment__count": 5, "train__epochs": 1}
+    assert main(command("train", tmp_path / "run", **generated)) == 0
+    assert main(command("train", tmp_path / "run", **generated | {"train__epochs": 2})) == 2
+    assert "train.epochs (1, now 2)" in capsys.readouterr().err
+
+
+def test_a_kill_between_the_last_note_and_its_checkpoint_loses_neither(whole, tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def kill(*arguments):
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(checkpoint, "save", kill)
+        main(command("train", tmp_path / "run", train__checkpoint_every=4))
+    assert main(command("train", tmp_path / "run", train__checkpoint_every=4)) == 0
+    assert [row["step"] for row in metrics(tmp_path / "run")] == [4, 8, 11, 15]
+    assert metrics(tmp_path / "run")[-1]["state_sha256"] == metrics(whole)[-1]["state_sha256"]
+    assert (tmp_path / "run/samples/step_00000015.png").exists()
+
+
 def test_dry_run_writes_nothing(tmp_path, capsys):
     assert main([*command("train", tmp_path / "run"), "--dry_run"]) == 0
-    assert "would train 15 steps of 8 images (0.12 kimg" in capsys.readouterr().out
+    assert "15 steps of 8 images, 0.12 kimg" in capsys.readouterr().out
     assert not (tmp_path / "run").exists()
 
 
