@@ -51,7 +51,7 @@ def get_config() -> ConfigDict:
     config.evaluate.classifier = "inception_v3"
     config.evaluate.weights = ""  # the classifier's published weight file; empty: the cache, or else a download
     config.evaluate.tap = (
-        ""  # the layer whose features FID, KID and so on compare; empty: the usual one, 2048 of Inception
+        ""  # the layer whose features FID, KID and so on compare; empty: the usual, 2048 of Inception
     )
     # Classes whose share among the samples is reported, by name or number and with commas, as in pomeranian,keeshond; the
     # paper's own next step, with the classifier resnet50. Empty: only the most frequent classes are.

@@ -3,8 +3,8 @@
 import hashlib
 import itertools
 import json
-import zipfile
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from gan_da_jax import parallel, records
 from gan_da_jax.classifiers import Classifier
 
 _BATCH_SIZE = 50  # images a device is given at once: enough to keep it busy, little enough for its memory
+_FORMAT = 1  # of what is kept; to be raised when a network of the same name and weights comes to give other features
 
 
 def extractor(
@@ -24,8 +25,9 @@ def extractor(
         taps: the layers that are wanted, some of `classifier.taps`.
 
     Returns:
-        A function of images, uint8 [H, W, 3] each, and of what is told how many more are done; it returns float32
-        [n, features] by tap, in the order of the images. Images of different sizes may follow each other.
+        A function of images, uint8 [H, W, 3] each and at least one, and of what is told how many more are done; it
+        returns float32 [n, features] by tap, in the order of the images. Images of different sizes may follow each
+        other.
     """
     forward = parallel.batches(lambda variables, x: classifier.forward(variables, x, taps), batch_size=_BATCH_SIZE)
     size = _BATCH_SIZE * parallel.local_devices()
@@ -52,13 +54,13 @@ def cached(
 ) -> dict[str, np.ndarray]:
     """The features of images that are used again and again.
 
-    They are kept under a hash of the images' pixels, the classifier and its weights, and made anew where the kept file
-    is damaged.
+    They are kept under a hash of the images' pixels, sizes and order, the classifier, its weights and the taps, and
+    made anew where the kept file is damaged.
 
     Args:
         classifier: as in `extractor`.
         taps: as in `extractor`.
-        images: gives the images, each time anew.
+        images: gives the images, uint8 [H, W, 3] each, each time anew.
         extract: makes their features.
     """
     pixels = hashlib.sha256()
@@ -70,14 +72,23 @@ def cached(
         "classifier": classifier.name,
         "weights": classifier.weights_sha256,
         "taps": taps,
-        "format": 1,
+        "format": _FORMAT,
     }
     path = records.cache_dir() / "features" / f"{records.sha256(json.dumps(identity).encode())}.npz"
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            return {tap: kept[tap] for tap in taps}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    found = _kept(path, taps)
+    if found is None:
         found = extract(images())
-    with records.atomic(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **found)
+        try:
+            with records.atomic(path) as temporary, open(temporary, "wb") as file:
+                np.savez(file, **found)
+        except OSError as error:  # a full disk costs time on the next run, not the work of this one
+            print(f"features are not kept for the next time: {error}", flush=True)
     return found
+
+
+def _kept(path: Path, taps: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {tap: arrays[tap] for tap in taps}
+    except Exception:  # absent or damaged, on which the readers raise almost anything
+        return None

@@ -32,10 +32,17 @@ def _make_run(
     grids=2,
     size=16,
     level=2.0,
+    distance=None,
+    repeats=1,
+    wanted=(),
     train=None,
     extra=None,
 ):
-    """Scores rise towards `level` plus a draw of the seed; a sample grid has 8 x 8 plain tiles of `size` pixels."""
+    """Scores rise towards `level` plus a draw of the seed; a sample grid has 8 x 8 plain tiles of `size` pixels.
+
+    With the level None the classifier's weights end before its last layer. FID falls towards `distance`; without one,
+    there are too few images for it.
+    """
     rng = np.random.default_rng([seed, count, sum(policy.encode())])
     ops = [op.partition("(")[0] for op in policy.split("+")] if policy != "none" else []
     added = [op for op in ops for _ in range(count // len(ops))]
@@ -50,7 +57,15 @@ def _make_run(
         "augment": {"policy": policy, "count": count, "generator": {"epochs": 100}},
         "model": {"latent_dim": 100, "width": 64},
         "train": {"batch_size": 64, "epochs": epochs, "kimg": 0, "checkpoint_every": 1} | (train or {}),
-        "evaluate": {"samples": 1000, "classifier": classifier, "weights": "", "splits": 10},
+        "evaluate": {
+            "samples": 1000,
+            "repeats": repeats,
+            "classifier": classifier,
+            "weights": "",
+            "tap": "64",
+            "classes": ",".join(wanted),
+            "splits": 10,
+        },
     }
     versions = {"gan_da_jax": "0.1.0", "jax": "0.10.2", "flax": "0.12.8", "optax": "0.2.6", "numpy": "2.3.1"}
     records.write_json(
@@ -87,21 +102,65 @@ def _make_run(
     for step in np.linspace(1, epochs, grids).round() if grids else ():
         records.save_png(folder / "samples" / f"step_{int(16 * step):08d}.png", tiles(8))
     for epoch in np.linspace(1, epochs, evaluations).round() if evaluations else ():
-        mean = 1 + (level - 1) * (1 - np.exp(-4 * epoch / epochs)) + rng.normal(0, 0.06)
-        row = {
-            "step": int(16 * epoch),
-            "epoch": float(epoch),
-            "kimg": 1.024 * epoch,
-            "samples": 1000,
-            "seed": seed,
-            "classifier": classifier,
-            "classifier_accuracy": 0.982,
-            "weights_sha256": "cd" * 32,
-            "inception_score": {"mean": mean, "std": 0.1 + rng.uniform(0, 0.05), "splits": 10},
-            "inception_score_1": mean * 1.08,
-            "real_images": originals,
-            "real_inception_score": {"mean": 3.4, "std": 0.2, "splits": 10},
-            "real_inception_score_1": 3.7,
-        }
-        records.append_jsonl(folder / "scores.jsonl", row | (extra or {}))
+        rise, chance = 1 - np.exp(-4 * epoch / epochs), rng.normal(0, 0.06)
+        for repeat in range(repeats):
+            row = {
+                "step": int(16 * epoch),
+                "epoch": float(epoch),
+                "kimg": 1.024 * epoch,
+                "repeat": repeat,
+                "samples": 1000,
+                "seed": seed,
+                "classifier": classifier,
+                "classifier_accuracy": 0.982,
+                "weights_sha256": "cd" * 32,
+                "tap": "64",
+                "splits": 10,
+                **_of_classes(level and 1 + (level - 1) * rise + chance + 0.02 * repeat, wanted, rng),
+                **_distances(distance and distance * (3 - 2 * rise + chance) + 0.5 * repeat),
+                "real_images": originals,
+                "reasons": (
+                    {} if level else dict.fromkeys(_CLASSES, "the weights end before the classifier's last layer")
+                )
+                | ({} if distance else dict.fromkeys(_DISTANCES, "1 image is too few")),
+            }
+            records.append_jsonl(folder / "scores.jsonl", row | (extra or {}))
+        if level and grids:
+            sheet = tiles(2)
+            records.save_png(folder / "certainty" / f"step_{int(16 * epoch):08d}_{classifier}.png", sheet)
     return folder
+
+
+_CLASSES = ("inception_score", "inception_score_1", "inception_score_1_interval", "classes")
+_DISTANCES = ("fid", "kid", "precision", "recall", "density", "coverage")
+
+
+def _of_classes(mean, wanted, rng):
+    if mean is None:
+        return dict.fromkeys((*_CLASSES, "real_inception_score", "real_inception_score_1"))
+    return {
+        "inception_score": {"mean": mean, "std": 0.1 + rng.uniform(0, 0.05), "splits": 10},
+        "inception_score_1": mean * 1.08,
+        "inception_score_1_interval": [mean * 1.02, mean * 1.14],
+        "real_inception_score": {"mean": 3.4, "std": 0.2, "splits": 10},
+        "real_inception_score_1": 3.7,
+        "classes": {
+            "wanted": list(wanted),
+            "top1_share": rng.uniform() if wanted else None,
+            "mean_probability": rng.uniform() if wanted else None,
+            "most_frequent": [[f"class {number}", 400 - 50 * number] for number in range(7)],
+        },
+    }
+
+
+def _distances(fid):
+    if fid is None:
+        return dict.fromkeys(_DISTANCES)
+    return {
+        "fid": fid,
+        "kid": {"mean": fid / 1000, "std": fid / 20000, "subsets": 100, "subset_size": 10},
+        "precision": 20 / (20 + fid),
+        "recall": 10 / (10 + fid),
+        "density": 25 / (20 + fid),
+        "coverage": 15 / (15 + fid),
+    }

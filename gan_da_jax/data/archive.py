@@ -46,24 +46,24 @@ def opened(path: str) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
         UserError: no such file, no zip file, or no image in it.
     """
     if not path:
-        raise UserError("data.path is empty: give the zip file of images")
+        raise UserError("the path of the zip file of images is empty: give one")
     file = os.path.expanduser(path)
     if not os.path.exists(file):
-        raise UserError(f"{shown(path)} does not exist: data.path is to be a zip file of images")
+        raise UserError(f"{shown(path)} does not exist: name a zip file of images")
     if os.path.isdir(file):
         raise UserError(f"{shown(path)} is a folder, not a zip file: use data.source=folder")
     try:
         archive = zipfile.ZipFile(file)
     except (*_BROKEN, NotImplementedError) as error:
         raise UserError(
-            f"{shown(path)} is not a whole zip file ({shown(error)}): download it again, or check data.path"
+            f"{shown(path)} is not a whole zip file ({shown(error)}): download it again, or check the path"
         ) from None
     with archive:
         files = [entry for entry in archive.infolist() if not entry.is_dir()]
         entries = {entry.filename: entry for entry in files if wanted(entry.filename)}
         if not entries:
             nested = any(entry.filename.lower().endswith(".zip") for entry in files)
-            advice = "it holds other zip files: unpack those and name one of them" if nested else "check data.path"
+            advice = "it holds other zip files: unpack those and name one of them" if nested else "check the path"
             raise UserError(f"the zip file {shown(path)} has no image in it, no .jpg, .jpeg, .png or .webp: {advice}")
         lock = threading.Lock()  # a ZipFile promises nothing about threads
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_da_jax import records
 from gan_da_jax.data import archive, folder
 from gan_da_jax.data.images import Unreadable, complaint, decode, in_parallel, shown
 from gan_da_jax.errors import UserError
@@ -32,21 +31,25 @@ class Collection(NamedTuple):
 def opened(path: str) -> Iterator[Collection]:
     """Opens the images of a folder, a `.zip`, or a `.npz` or `.npy` that holds uint8 [n, H, W, 3].
 
-    Files are in bytewise order of their relative paths; see `folder.listing` and `archive.opened` for which count.
+    Files are in bytewise order of their relative paths, which is torch-fidelity's order too; see `folder.listing` and
+    `archive.opened` for which count, and `images.decode` for what becomes of other modes than RGB.
 
     Raises:
         UserError: nothing there, no image in it, or an array of another kind.
     """
-    if path.endswith((".npz", ".npy")):
-        pixels = _array(path)
+    place = os.path.expanduser(path)
+    if not os.path.exists(place):
+        what = f"{shown(path)} does not exist" if path else "the path of the images is empty"
+        raise UserError(f"{what}: name a folder, .zip, .npz or .npy of images")
+    if os.path.isdir(place):
+        names = folder.listing(path)
+        yield _files(names, lambda name: folder.read(os.path.join(place, name)), f"the folder {shown(path)}")
+    elif place.endswith((".npz", ".npy")):
+        pixels = _array(place)
         yield Collection(len(pixels), lambda: iter(pixels))
-    elif os.path.isfile(os.path.expanduser(path)):
+    else:
         with archive.opened(path) as (names, read):
             yield _files(names, read, f"the zip file {shown(path)}")
-    else:
-        root = os.path.expanduser(path)
-        names = folder.listing(path)
-        yield _files(names, lambda name: folder.read(os.path.join(root, name)), f"the folder {shown(path)}")
 
 
 def _files(names: list[str], read: Callable[[str], bytes], where: str) -> Collection:
@@ -72,15 +75,19 @@ def _files(names: list[str], read: Callable[[str], bytes], where: str) -> Collec
 
 
 def _array(path: str) -> np.ndarray:
-    pixels = records.load_array(path)
-    if isinstance(pixels, np.lib.npyio.NpzFile):
-        with pixels as arrays:
-            if len(arrays.files) != 1:
-                raise UserError(f"{shown(path)} holds {len(arrays.files)} arrays: store the images as its only one")
-            try:
-                pixels = arrays[arrays.files[0]]
-            except (ValueError, OSError, EOFError) as error:
-                raise UserError(f"{shown(path)} cannot be read ({shown(error)}): store the images again") from None
+    try:
+        pixels = np.load(path, allow_pickle=False)
+        if isinstance(pixels, np.lib.npyio.NpzFile):
+            with pixels as arrays:
+                if len(arrays.files) != 1:
+                    held = f"{len(arrays.files)} arrays ({', '.join(map(shown, arrays.files))})"
+                    raise UserError(f"{shown(path)} holds {held}: store the images as its only one")
+                pixels = np.asarray(arrays[arrays.files[0]])  # an entry that is no .npy comes as bytes
+    except UserError:
+        raise
+    except Exception as error:  # NumPy's readers raise almost anything on damaged data
+        reason = shown(error) or type(error).__name__
+        raise UserError(f"{shown(path)} cannot be read as an array ({reason}): store the images again") from None
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3 or not pixels.size:
         raise UserError(
             f"{shown(path)} holds {pixels.dtype} {list(pixels.shape)}: images are uint8 [n, H, W, 3], RGB, 0 to 255"

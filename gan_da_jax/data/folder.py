@@ -38,12 +38,12 @@ def listing(path: str) -> list[str]:
         UserError: no such folder, no image in it, or a folder inside it may not be entered.
     """
     if not path:
-        raise UserError("data.path is empty: give the folder of images")
+        raise UserError("the path of the folder of images is empty: give one")
     root = os.path.expanduser(path)
     if not os.path.exists(root):
-        raise UserError(f"{shown(path)} does not exist: data.path is to be a folder of images")
+        raise UserError(f"{shown(path)} does not exist: name a folder of images")
     if not os.path.isdir(root):
-        advice = "use data.source=zip" if is_zipfile(root) else "data.path is to be a folder of images"
+        advice = "use data.source=zip" if is_zipfile(root) else "name a folder of images"
         raise UserError(f"{shown(path)} is a file, not a folder: {advice}")
 
     def refuse(error: OSError) -> None:
@@ -59,7 +59,7 @@ def listing(path: str) -> list[str]:
         below.sort()  # which of two links to a folder is entered must not depend on the file system
         names += [name for file in files if wanted(name := Path(folder, file).relative_to(root).as_posix())]
     if not names:
-        raise UserError(f"the folder {shown(path)} has no image in it, no .jpg, .jpeg, .png or .webp: check data.path")
+        raise UserError(f"the folder {shown(path)} has no image in it, no .jpg, .jpeg, .png or .webp: check the path")
     return names
 
 

@@ -35,27 +35,33 @@ def of_classes(features: Features, *, splits: int, seed: int, shuffle: bool) -> 
         95% percentile interval of a bootstrap over the images. What cannot be computed is None, and `reasons` says why.
     """
 
-    def compute() -> dict[str, Any]:
-        logits = _logits(features)
-        if shuffle:
-            logits = logits[np.random.RandomState(seed).permutation(len(logits))]
-        mean, std = inception_score(logits, splits=splits)
+    def logits() -> np.ndarray:
+        found = _logits(features)
+        return found[np.random.RandomState(seed).permutation(len(found))] if shuffle else found
+
+    def split() -> dict[str, Any]:
+        mean, std = inception_score(logits(), splits=splits)
+        return {"inception_score": {"mean": mean, "std": std, "splits": splits}}
+
+    def whole() -> dict[str, Any]:
         return {
-            "inception_score": {"mean": mean, "std": std, "splits": splits},
-            "inception_score_1": inception_score(logits, splits=1)[0],
-            "inception_score_1_interval": list(bootstrap_interval(logits, resamples=RESAMPLES, seed=seed)),
+            "inception_score_1": inception_score(logits(), splits=1)[0],
+            "inception_score_1_interval": list(bootstrap_interval(logits(), resamples=RESAMPLES, seed=seed)),
         }
 
-    return _attempt(compute, ("inception_score", "inception_score_1", "inception_score_1_interval"))
+    return _join(
+        _attempt(split, ("inception_score",)),
+        _attempt(whole, ("inception_score_1", "inception_score_1_interval")),
+    )
 
 
-def against(features: Features, reference: Features | None, *, tap: str, seed: int) -> dict[str, Any]:
+def against(features: Features, reference: Features | None, *, tap: str | None, seed: int) -> dict[str, Any]:
     """The distances of one set from a reference.
 
     Args:
         features: float32 [n, d] under `tap`.
         reference: float32 [m, d] under `tap`, or None where there is none.
-        tap: the layer whose features are compared.
+        tap: the layer whose features are compared; None where nothing is.
         seed: of KID's subsets.
 
     Returns:
@@ -68,13 +74,11 @@ def against(features: Features, reference: Features | None, *, tap: str, seed: i
             raise UserError("there is no reference to compare with")
         return features[tap], reference[tap]
 
-    scores = [
+    return _join(
         _attempt(lambda: {"fid": fid(*sets())}, ("fid",)),
         _attempt(lambda: {"kid": kid(*sets(), subsets=KID_SUBSETS, seed=seed)._asdict()}, ("kid",)),
         _attempt(lambda: prdc(*reversed(sets()))._asdict(), ("precision", "recall", "density", "coverage")),
-    ]
-    reasons = {name: reason for score in scores for name, reason in score.pop("reasons").items()}
-    return {name: value for score in scores for name, value in score.items()} | {"reasons": reasons}
+    )
 
 
 def of_each_image(features: Features, *, names: Sequence[str], wanted: Sequence[int]) -> dict[str, Any]:
@@ -118,3 +122,8 @@ def _attempt(compute: Callable[[], dict], names: tuple[str, ...]) -> dict[str, A
         return {**compute(), "reasons": {}}
     except UserError as error:
         return dict.fromkeys(names) | {"reasons": dict.fromkeys(names, str(error))}
+
+
+def _join(*parts: dict[str, Any]) -> dict[str, Any]:
+    reasons = {name: reason for part in parts for name, reason in part["reasons"].items()}
+    return {name: value for part in parts for name, value in part.items()} | {"reasons": reasons}

@@ -1,5 +1,6 @@
 """The scores of several seeds as one number with its interval, and as one curve over the training."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -35,6 +36,7 @@ SCORES = (
     Score("density", "Density", "higher"),
     Score("coverage", "Coverage", "higher"),
 )
+KEYS = tuple(key for score in SCORES for key in (score.key, score.real) if key)
 
 
 class Curve(NamedTuple):
@@ -53,8 +55,30 @@ def value(row: Row, key: str) -> float | None:
 
 
 def written(number: float | None) -> str:
-    """A score as people read it: two decimals, three significant digits below 1, a dash where there is none."""
-    return "–" if number is None else f"{number:.2f}" if abs(number) >= 1 else f"{number:#.3g}"
+    """A score as people read it: two decimals, none from 1,000 on, three significant digits below 1, and – for None."""
+    if number is None:
+        return "–"
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.2f}" if abs(number) >= 1 else f"{number:#.3g}"
+
+
+def pool(rows: Sequence[Row]) -> dict[str, Any]:
+    """Joins the evaluations of several sets of samples of one checkpoint into one.
+
+    Args:
+        rows: the evaluations, at least one.
+
+    Returns:
+        The first row, in which every score, with its standard deviation over splits or subsets, is the mean over the
+        sets that have it, None where none has; and the field `sets`, the rows themselves.
+    """
+    return {**rows[0], **{key: _mean([row.get(key) for row in rows]) for key in KEYS}, "sets": list(rows)}
+
+
+def _mean(found: Sequence[Any]) -> Any:
+    measured = [each for each in found if each is not None]
+    if measured and isinstance(measured[0], Mapping):
+        return {name: statistics.mean(each[name] for each in measured) for name in measured[0]}
+    return statistics.mean(measured) if measured else None  # exact: the mean of equal numbers is that number
 
 
 def interval(values: Sequence[float]) -> tuple[float, list[float] | None]:
@@ -87,7 +111,7 @@ def join(rows: Sequence[Row]) -> dict[str, dict]:
         or None with fewer than two measured seeds) and `values`, in the order of `rows`, None where not measured.
     """
     joined = {}
-    for key in (key for score in SCORES for key in (score.key, score.real) if key):
+    for key in KEYS:
         values = [value(row, key) for row in rows]
         measured = [number for number in values if number is not None]
         if measured:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from gan_da_jax.config import FREE_FIELDS, flatten
-from gan_da_jax.metrics.summary import SCORES, Score, join
+from gan_da_jax.metrics.summary import SCORES, Score, join, pool, value
 from gan_da_jax.report.runs import Run, judge
 
 # Fields in which runs may differ and still be repeats of one arm.
@@ -39,11 +39,14 @@ class Arm(NamedTuple):
     @property
     def evaluated(self) -> bool:
         """Whether any of its runs has a score."""
-        return any(run.scores for run in self.runs)
+        return any(value(row, score.key) is not None for run in self.runs for row in run.scores for score in SCORES)
 
 
 class Standing(NamedTuple):
-    """An arm on a board: the evaluations of all its checkpoints and, one a seed, those of the last checkpoint."""
+    """An arm on a board: the evaluations of all its checkpoints and, one a seed, those of the last checkpoint.
+
+    Several sets of samples of one checkpoint and seed are one evaluation, see `pool`.
+    """
 
     number: int
     arm: Arm
@@ -53,10 +56,11 @@ class Standing(NamedTuple):
 
 
 class Board(NamedTuple):
-    """The arms of one source whose scores may be compared: same classifier, number of samples and splits."""
+    """The arms of one source whose scores may be compared: same classifier, tap, number of samples and splits."""
 
     source: str
     classifier: str
+    tap: str
     samples: int
     splits: int
     standings: list[Standing]
@@ -67,9 +71,10 @@ class Board(NamedTuple):
         return [score for score in SCORES if any(score.key in standing.scores for standing in self.standings)]
 
     def ranked(self, score: Score) -> list[Standing]:
-        """The standings that have this score, from the highest mean to the lowest."""
+        """The standings that have this score, from the best mean to the worst; a disputed score's from the highest."""
         having = [standing for standing in self.standings if score.key in standing.scores]
-        return sorted(having, key=lambda standing: -standing.scores[score.key]["mean"])
+        sign = 1 if score.better == "lower" else -1
+        return sorted(having, key=lambda standing: sign * standing.scores[score.key]["mean"])
 
     def real(self, score: Score) -> float | None:
         """The score of the real images, averaged over the arms; None if it was not measured."""
@@ -82,12 +87,15 @@ def group(runs: list[Run]) -> tuple[list[Arm], dict[str, str]]:
 
     Returns:
         The arms, in the order in which a report shows them; and name -> name of the run it repeats, for each run left
-        out: a second run of the same arm, settings and seed says nothing about chance.
+        out: a second run of the same arm, settings and seed says nothing about chance. Of such runs one that has
+        scores is kept, and of these the one that got furthest; the GAN of generated images, say, has none.
     """
     groups: dict[tuple, dict[int, Run]] = {}
     left_out = {}
-    for source in sorted({run.manifest["source"]["name"] for run in runs}):
-        members = [run for run in runs if run.manifest["source"]["name"] == source]
+    runs = sorted(runs, key=lambda run: (not run.scores, -run.metrics[-1]["step"] if run.metrics else 0))
+    names = _names(runs)
+    for source in sorted(set(names)):
+        members = [run for run, name in zip(runs, names, strict=True) if name == source]
         for run, setting in zip(members, _settings(members), strict=True):
             same = groups.setdefault((source, run.manifest["policy"], run.manifest["count"], json.dumps(setting)), {})
             if run.seed in same:
@@ -101,6 +109,18 @@ def group(runs: list[Run]) -> tuple[list[Arm], dict[str, str]]:
     # The originals alone come first, then single policies, then pairs, small before large.
     arms.sort(key=lambda arm: (arm.source, arm.policy != "none", arm.policy.count("+"), arm.count, arm.label))
     return arms, left_out
+
+
+def _names(runs: list[Run]) -> list[str]:
+    """The name of each run's source, with its path where two sources have the same name."""
+    paths: dict[str, set[str]] = {}
+    for run in runs:
+        paths.setdefault(run.manifest["source"]["name"], set()).add(run.manifest["source"]["path"])
+    sources = [run.manifest["source"] for run in runs]
+    return [
+        source["name"] if len(paths[source["name"]]) == 1 else f"{source['name']} ({source['path']})"
+        for source in sources
+    ]
 
 
 def _settings(runs: list[Run]) -> list[dict[str, Any]]:
@@ -125,17 +145,19 @@ def differing(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def compare(arms: list[Arm]) -> list[Board]:
-    """Puts arms on boards, one a source and judge; an arm without a score is on none."""
+    """Puts arms on boards, one a source and judge; arms that are not evaluated are on none, no board lacks scores."""
     found: dict[tuple, list[Standing]] = {}
     for number, arm in enumerate(arms):
-        judged: dict[tuple, list[tuple[int, dict]]] = {}
+        judged: dict[tuple, dict[tuple[int, int], list[dict]]] = {}
         for run in arm.runs:
             for row in run.scores:
-                judged.setdefault(judge(row), []).append((run.seed, row))
-        for by, pairs in judged.items():
+                judged.setdefault(judge(row), {}).setdefault((run.seed, row["step"]), []).append(row)
+        for by, sets in judged.items():
+            course = {evaluation: pool(rows) for evaluation, rows in sets.items()}
             # Seeds that are still behind wait: joining different checkpoints would pass off progress as chance.
-            step = max(row["step"] for _, row in pairs)
-            last = {seed: row for seed, row in pairs if row["step"] == step}
-            standing = Standing(number, arm, [row for _, row in pairs], last, join(list(last.values())))
+            latest = max(step for _, step in course)
+            last = {seed: row for (seed, step), row in course.items() if step == latest}
+            standing = Standing(number, arm, list(course.values()), last, join(list(last.values())))
             found.setdefault((arm.source, *by), []).append(standing)
-    return [Board(*key, found[key]) for key in sorted(found)]
+    boards = [Board(*key, found[key]) for key in sorted(found)]
+    return [board for board in boards if board.scores]

@@ -87,17 +87,17 @@ def curves(arms: Mapping[str, tuple[int, Curve]], *, label: str, real: float | N
 
 
 def ranking(places: Sequence[Place], *, label: str, real: float | None, better: str) -> Figure:
-    """The arms' final scores from the highest to the lowest: mean, 95% interval as a bar, seeds as rings.
+    """The arms' final scores: mean, 95% interval as a bar, seeds as rings.
 
     Args:
-        places: the arms; drawn in the order of their means.
+        places: the arms, from the top down.
         label: the name of the score.
         real: the score of the real images, or None.
         better: `higher`, `lower` or `disputed`: which way the notes at the foot of the figure point.
     """
     with rc_context(STYLE):
         figure, axes = _panel(1.15 + 0.24 * len(places))
-        order = sorted(places, key=lambda place: place.mean)
+        order = places[::-1]  # y grows upwards
         for y, place in enumerate(order):
             if place.ci95:
                 axes.plot(place.ci95, [y, y], color=COLOURS[0], linewidth=5, alpha=0.25, solid_capstyle="butt")

@@ -11,21 +11,10 @@ import jinja2
 
 from gan_da_jax import records
 from gan_da_jax.config import flatten
-from gan_da_jax.metrics.summary import value, written
-from gan_da_jax.report import pictures
-from gan_da_jax.report.arms import Arm, Board, Standing, differing
+from gan_da_jax.metrics.summary import written
+from gan_da_jax.report import findings, pictures, sights
+from gan_da_jax.report.arms import Arm, Board, differing
 from gan_da_jax.report.runs import Run
-
-INCEPTION = {
-    "inception_v3_2015": "The classifier is the network of the original Inception Score. Published scores mostly rest "
-    "on 50,000 generated images; from fewer images the same generator scores lower.",
-    "inception_v3": "The classifier is the 1,000-class Inception-v3 of Keras, not the 2015 network that published "
-    "Inception Scores are taken with: compare these numbers with each other, not with published ones.",
-}
-OTHER_CLASSIFIER = (
-    "The classifier is not the Inception network: these numbers are not comparable with any published Inception Score, "
-    "only with each other."
-)
 
 
 def render(
@@ -59,7 +48,15 @@ def render(
         title=title,
         sources=list(dict.fromkeys(arm.source for arm in arms)),
         arms=[_training(arm, uris.get(("losses", number))) for number, arm in enumerate(arms)],
-        boards=[_standings(number, board, uris) for number, board in enumerate(boards)],
+        boards=[
+            findings.tell(board)
+            | {
+                "ranking": uris["ranking", number],
+                "curves": [(score, uris["curve", number, score.key]) for score in board.scores],
+                "sights": sights.tell(board),
+            }
+            for number, board in enumerate(boards)
+        ],
         previews=_previews(arms),
         runs=[_evidence(run, fields) for run, fields in zip(runs, own, strict=True)],
         config={field: found for field, found in configs[0].items() if field not in own[0]},
@@ -100,47 +97,6 @@ def _frames(run: Run) -> list[dict[str, Any]]:
         }
         for step, path in pictures.frames(run.folder / "samples").items()
     ]
-
-
-def _standings(number: int, board: Board, uris: Mapping[tuple, str]) -> dict[str, Any]:
-    """One board, its arms from the highest to the lowest first score."""
-    lead = board.scores[0]
-    ranked = board.ranked(lead)
-    top, bottom = (standing.scores[lead.key]["ci95"] for standing in (ranked[0], ranked[-1]))
-    rows = [row for standing in board.standings for row in standing.last.values()]
-    epochs, kimg = (sorted({row[key] for row in rows}) for key in ("epoch", "kimg"))
-    return {
-        "board": board,
-        "lead": lead,
-        "ranked": ranked,
-        "overlap": top[0] <= bottom[1] if top and bottom else None,
-        "real": {score.key: board.real(score) for score in board.scores},
-        "real_images": max((row.get("real_images") or 0 for row in rows), default=0),
-        "accuracies": sorted(
-            {row["classifier_accuracy"] for row in rows if row.get("classifier_accuracy") is not None}
-        ),
-        "weights": len({row["weights_sha256"] for row in rows}),
-        "epochs": epochs,
-        "kimg": kimg,
-        # Epochs end with a step, which may run into the next epoch: only a whole one counts as a difference.
-        "uneven": epochs[-1] - epochs[0] >= 1 and kimg[-1] > 1.01 * kimg[0],
-        "note": INCEPTION.get(board.classifier, OTHER_CLASSIFIER),
-        "spread": {
-            (standing.number, score.key): _spread(standing, score.key) for standing in ranked for score in board.scores
-        },
-        "ranking": uris["ranking", number],
-        "curves": [(score, uris["curve", number, score.key]) for score in board.scores],
-        "range": {
-            standing.number: [found for row in standing.course if (found := value(row, lead.key)) is not None]
-            for standing in ranked
-        },
-    }
-
-
-def _spread(standing: Standing, key: str) -> float | None:
-    """The standard deviation over the splits (or subsets) of a score, averaged over the seeds."""
-    found = [row[key]["std"] for row in standing.last.values() if isinstance(row.get(key), dict)]
-    return statistics.fmean(found) if found else None
 
 
 def _previews(arms: list[Arm]) -> list[dict[str, Any]]:

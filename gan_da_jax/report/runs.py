@@ -10,7 +10,7 @@ from gan_da_jax import records
 from gan_da_jax.errors import UserError
 
 CONFIG_HAS = ("config.seed", "config.train.batch_size", "config.model.width", "versions", "devices", "backend")
-MANIFEST_HAS = ("source.name", "source.image_size", "policy", "count", "images_sha256", "records")
+MANIFEST_HAS = ("source.name", "source.path", "source.image_size", "policy", "count", "images_sha256", "records")
 
 
 class Run(NamedTuple):
@@ -73,7 +73,7 @@ def read(folder: Path, root: Path) -> Run:
             records.read_json(folder / "config.json"),
             records.read_json(folder / "dataset" / "manifest.json"),
             _last_of_each(records.read_jsonl(folder / "metrics.jsonl"), lambda row: row["step"]),
-            _last_of_each(records.read_jsonl(folder / "scores.jsonl"), lambda row: (*judge(row), row["step"])),
+            _last_of_each(records.read_jsonl(folder / "scores.jsonl"), _evaluation),
         )
         for recorded, fields in ((run.recorded, CONFIG_HAS), (run.manifest, MANIFEST_HAS)):
             for field in fields:
@@ -83,9 +83,13 @@ def read(folder: Path, root: Path) -> Run:
         raise UserError(f"the files of the run {folder} lack {error}: were they written by another version?") from None
 
 
-def judge(row: dict[str, Any]) -> tuple[str, int, int]:
-    """What an evaluation was made with: classifier, samples and splits. Only scores of one judge may be compared."""
-    return row["classifier"], row["samples"], row["inception_score"]["splits"]
+def judge(row: dict[str, Any]) -> tuple[str, str, int, int]:
+    """What an evaluation was made with: classifier, tap, samples, splits. Only scores of one judge may be compared."""
+    return row["classifier"], row["tap"], row["samples"], row["splits"]
+
+
+def _evaluation(row: dict[str, Any]) -> tuple:
+    return *judge(row), row["step"], row["repeat"]
 
 
 def _last_of_each(rows: Iterable[dict], identity: Callable[[dict], Any]) -> list[dict]:

@@ -15,7 +15,10 @@ COLUMNS = (
     "count",
     "images",
     "classifier",
+    "tap",
     "samples",
+    "splits",
+    "sets",
     "step",
     "epoch",
     "kimg",
@@ -41,7 +44,10 @@ def _entry(board: Board, standing: Standing) -> dict[str, Any]:
         "images": len(arm.runs[0].manifest["records"]),
         "seeds": list(standing.last),
         "classifier": board.classifier,
+        "tap": board.tap,
         "samples": board.samples,
+        "splits": board.splits,
+        "sets": [len(row["sets"]) for row in standing.last.values()],
         "step": row["step"],
         "epoch": row["epoch"],
         "kimg": row["kimg"],
@@ -57,6 +63,7 @@ def to_csv(entries: list[dict[str, Any]]) -> str:
         line = {column: entry[column] for column in COLUMNS} | {
             "settings": " ".join(f"{field}={found}" for field, found in entry["settings"].items()),
             "seeds": " ".join(map(str, entry["seeds"])),
+            "sets": " ".join(map(str, entry["sets"])),
             "runs": ";".join(entry["runs"]),
         }
         for key, score in entry["scores"].items():
@@ -78,8 +85,9 @@ def to_csv(entries: list[dict[str, Any]]) -> str:
 
 def to_text(arms: list[Arm], entries: list[dict[str, Any]]) -> str:
     """One aligned line an entry, and one an arm that has none yet."""
-    shown = [score for score in SCORES if any(score.key in entry["scores"] for entry in entries)]
-    rows = [["source", "arm", "seeds", "epoch", "classifier", *(score.key for score in shown), "real images"]]
+    keys = (*(score.key for score in SCORES), "real_inception_score")
+    keys = [key for key in keys if any(key in entry["scores"] for entry in entries)]
+    rows = [["source", "arm", "seeds", "epoch", "classifier", "tap", *keys]]
     for entry in entries:
         means = {key: found["mean"] for key, found in entry["scores"].items()}
         settings = "".join(f" {field}={found}" for field, found in entry["settings"].items())
@@ -90,12 +98,12 @@ def to_text(arms: list[Arm], entries: list[dict[str, Any]]) -> str:
                 str(len(entry["seeds"])),
                 f"{round(entry['epoch'], 1):g}",
                 entry["classifier"],
-                *(written(means.get(score.key)) for score in shown),
-                written(means.get("real_inception_score")),
+                entry["tap"],
+                *(written(means.get(key)) for key in keys),
             ]
         )
     for arm in arms:
         if not arm.evaluated:
-            rows.append([arm.source, arm.label, str(len(arm.runs)), "", "not evaluated", *("" for _ in shown), ""])
+            rows.append([arm.source, arm.label, str(len(arm.runs)), "", "not evaluated", "", *("" for _ in keys)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)

@@ -33,6 +33,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     classifier.require((tap,))
     asked = [name for name in settings.classes.split(",") if name.strip()]
     chosen = classes.select(asked, classifier.classes) if asked else ()
+    named = [classifier.classes[number] for number in chosen]
     identity = {
         "samples": settings.samples,
         "seed": config.seed,
@@ -45,7 +46,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     done = {
         (row["step"], row["repeat"])
         for row in records.read_jsonl(workdir / "scores.jsonl")
-        if identity.items() <= row.items()
+        if identity.items() <= row.items() and (row["classes"] or {"wanted": named})["wanted"] == named
     }
     todo = [(step, repeat) for step in steps for repeat in range(settings.repeats) if (step, repeat) not in done]
     if not todo:

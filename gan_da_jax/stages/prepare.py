@@ -81,7 +81,7 @@ def _load(config: ConfigDict, parts: tuple[policy.Part, ...]) -> tuple[dict, dic
     source = {
         "kind": data.source,
         "name": Path(data.path).expanduser().resolve().name.removesuffix(".zip") if data.path else data.source,
-        "path": data.path,
+        "path": str(Path(data.path).expanduser().resolve()) if data.path else "",
         "available": real.available,
         "count": data.count,
         "image_size": data.image_size,

@@ -1,10 +1,17 @@
 """score: any images, against any reference, by any classifier -> a table and a JSON file."""
 
+import contextlib
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gan_da_jax import classifiers, features, records
+from gan_da_jax.classifiers import Classifier
 from gan_da_jax.data import collection
+from gan_da_jax.data.images import shown
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import scores
 from gan_da_jax.progress import Progress
@@ -41,32 +48,37 @@ def main(
     where = classifiers.check(classifier, weights)
     if splits < 1:
         raise UserError(f"--splits is {splits}, but it is at least 1 part")
-    if out is not None and not Path(out).absolute().parent.is_dir():
-        raise UserError(f"--out={out}: its folder does not exist; make it, or name another file")
-    with collection.opened(images) as own, collection.opened(reference or images) as other:
+    if tap is not None and reference is None:
+        raise UserError(f"--tap={tap} is the layer that is compared: give a --reference, or leave it out")
+    if out is not None:
+        _require_place(Path(out))
+    with contextlib.ExitStack() as stack:
+        own = stack.enter_context(collection.opened(images))
+        other = None if reference is None else stack.enter_context(collection.opened(reference))
+        for several in (own, other) if other else (own,):
+            for _ in several.read():  # a bad file shows now, not when the network has worked for an hour
+                pass
         if dry_run:
-            against = f" against {other.count} of {reference}" if reference else ""
-            print(f"would score {own.count} images of {images}{against} by {classifier}, weights: {where}")
+            against = f" against {other.count} of {shown(reference)}" if other else ""
+            print(f"would score {own.count} images of {shown(images)}{against} by {classifier}, weights: {where}")
             return
         judge = classifiers.load(classifier, weights, taps=())
-        tap = tap or judge.usual_tap
-        if reference or tap not in judge.taps:
-            judge.require((tap,))
-        wanted = tuple(dict.fromkeys(name for name in (tap, "logits") if name in judge.taps))
+        tap = (tap or judge.usual_tap) if other else None
+        wanted = _wanted(judge, tap)
         extract = features.extractor(judge, wanted)
 
-        def run(what: str, several, count: int) -> dict:
+        def run(what: str, several: Iterable[np.ndarray], count: int) -> dict[str, np.ndarray]:
             progress = Progress(what, total=count)
             found = extract(several, progress.advance)
             progress.close()
             return found
 
         known = None
-        if reference:
+        if other:
             known = features.cached(
-                judge, wanted, other.read, lambda several: run(f"reference {reference}", several, other.count)
+                judge, wanted, other.read, lambda several: run(f"reference {shown(reference)}", several, other.count)
             )
-        found = run(f"images {images}", own.read(), own.count)
+        found = run(f"images {shown(images)}", own.read(), own.count)
 
     classes = scores.of_classes(found, splits=splits, seed=SEED, shuffle=True)
     distances = scores.against(found, known, tap=tap, seed=SEED)
@@ -75,7 +87,7 @@ def main(
         "images": images,
         "images_count": own.count,
         "reference": reference,
-        "reference_count": other.count if reference else None,
+        "reference_count": other.count if other else None,
         "classifier": judge.name,
         "classifier_accuracy": judge.accuracy,
         "weights_sha256": judge.weights_sha256,
@@ -90,12 +102,35 @@ def main(
     print(_table(result))
 
 
+def _require_place(out: Path) -> None:
+    """Refuses a file that could not be written once all the work is done."""
+    folder = out.absolute().parent
+    if out.is_dir():
+        raise UserError(f"--out={shown(out)} is a folder: name a file in it, as in scores.json")
+    if not folder.is_dir():
+        raise UserError(f"--out={shown(out)}: its folder does not exist; make it, or name another file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"--out={shown(out)}: its folder may not be written to; name another file")
+
+
+def _wanted(judge: Classifier, tap: str | None) -> tuple[str, ...]:
+    """The layers that the scores are made of, as far as the weights reach: `tap`, if any, and the last."""
+    judge.require((tap,) if tap else ())
+    wanted = {tap, "logits"} & {*judge.taps}
+    if not wanted:
+        raise UserError(
+            f"the weights of {judge.name} end before its last layer, which the Inception Score needs, and without a "
+            f"--reference there is nothing else to compute: give one, and a --tap of {', '.join(judge.taps)}"
+        )
+    return tuple(name for name in judge.taps if name in wanted)
+
+
 def _table(result: dict[str, Any]) -> str:
     """The result for a person: one line a score, with what it was measured on."""
     lines = []
     for name in ("images", "reference", "classifier", "weights_sha256", "tap"):
         count = result.get(f"{name}_count")
-        lines.append((name, f"{result[name] or 'none'}{f' ({count} images)' if count else ''}"))
+        lines.append((name, f"{shown(result[name] or 'none')}{f' ({count} images)' if count else ''}"))
     for name in ("inception_score", "inception_score_1", "fid", "kid", "precision", "recall", "density", "coverage"):
         lines.append((name, _written(result, name)))
     return "\n".join(f"{name:18}{value}" for name, value in lines)
@@ -105,7 +140,8 @@ def _written(result: dict[str, Any], name: str) -> str:
     value = result[name]
     if value is None:
         return f"- ({result['reasons'][name]})"
-    if not isinstance(value, dict):
-        return f"{value:.6g}"
-    how = ", ".join(f"{key} {value[key]}" for key in ("splits", "subsets", "subset_size") if key in value)
-    return f"{value['mean']:.6g} +- {value['std']:.3g} ({how})"
+    if isinstance(value, dict):
+        how = ", ".join(f"{key} {value[key]}" for key in ("splits", "subsets", "subset_size") if key in value)
+        return f"{value['mean']:.6g} +- {value['std']:.3g} ({how})"
+    interval = result.get(f"{name}_interval")
+    return f"{value:.6g}" + (f" (95% of resamples: {interval[0]:.6g} to {interval[1]:.6g})" if interval else "")

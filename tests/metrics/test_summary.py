@@ -63,7 +63,25 @@ def test_curve_of_nothing_is_empty():
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(2.345, "2.35"), (123.456, "123.46"), (0.053, "0.0530"), (-3.0, "-3.00"), (None, "–")]
+    ("number", "text"),
+    [(2.345, "2.35"), (123.456, "123.46"), (0.053, "0.0530"), (-3.0, "-3.00"), (17093.6, "17,094"), (None, "–")],
 )
 def test_written(number, text):
     assert summary.written(number) == text
+
+
+def test_pool_averages_scores_over_the_sets_that_have_them():
+    rows = [
+        {"step": 1, "repeat": 0, "inception_score": {"mean": 2.0, "std": 0.1, "splits": 10}, "fid": 60.0, "kid": None},
+        {"step": 1, "repeat": 1, "inception_score": {"mean": 3.0, "std": 0.3, "splits": 10}, "fid": None, "kid": None},
+    ]
+    pooled = summary.pool(rows)
+    assert pooled["inception_score"] == {"mean": 2.5, "std": pytest.approx(0.2), "splits": 10}
+    assert (pooled["step"], pooled["fid"], pooled["kid"], pooled["sets"]) == (1, 60.0, None, rows)
+
+
+@given(st.integers(1, 7), numbers)
+def test_pool_of_equal_sets_is_each_of_them(count, number):
+    row = {"step": 1, "fid": number, "real_inception_score": {"mean": number, "std": 0.1, "splits": 3}}
+    pooled = summary.pool([row] * count)
+    assert {key: pooled[key] for key in row} == row

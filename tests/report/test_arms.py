@@ -1,5 +1,6 @@
 import pytest
 
+from gan_da_jax import records
 from gan_da_jax.report.arms import compare, differing, group
 
 
@@ -19,13 +20,32 @@ def test_copies_and_other_settings_are_no_seeds(tmp_path, make_run, read_all):
     make_run(tmp_path / "a")
     make_run(tmp_path / "b")
     make_run(tmp_path / "c", train={"batch_size": 32})
-    make_run(tmp_path / "d", seed=1, epochs=9)  # how long a run trains leaves its arm as it is
+    make_run(tmp_path / "d", seed=1)
+    make_run(tmp_path / "e", seed=1, epochs=9)  # so many epochs are no repeat of fewer
     arms, left_out = group(read_all(tmp_path))
     assert [(arm.label, [run.name for run in arm.runs]) for arm in arms] == [
         ("none", ["a", "d"]),
         ("none (train.batch_size=32)", ["c"]),
+        ("none (train.epochs=9)", ["e"]),
     ]
     assert arms[1].settings == {"train.batch_size": 32} and left_out == {"b": "a"}
+
+
+def test_of_copies_the_one_with_scores_is_kept(tmp_path, make_run, read_all):
+    make_run(tmp_path / "a", evaluations=0)  # such as the GAN of generated images, which nobody evaluates
+    make_run(tmp_path / "b")
+    arms, left_out = group(read_all(tmp_path))
+    assert [run.name for arm in arms for run in arm.runs] == ["b"] and left_out == {"a": "b"}
+
+
+def test_sources_of_one_name_are_kept_apart(tmp_path, make_run, read_all):
+    for name, path in (("a", "/one/faces"), ("b", "/two/faces")):
+        make_run(tmp_path / name, source="faces")
+        manifest = records.read_json(tmp_path / name / "dataset/manifest.json")
+        manifest["source"]["path"] = path
+        records.write_json(tmp_path / name / "dataset/manifest.json", manifest)
+    arms, _ = group(read_all(tmp_path))
+    assert [arm.source for arm in arms] == ["faces (/one/faces)", "faces (/two/faces)"]
 
 
 def test_differing_keeps_what_is_not_shared():
@@ -60,12 +80,45 @@ def test_classifiers_and_sources_have_boards_of_their_own(tmp_path, make_run, ar
 
 
 def test_board_ranks_only_arms_that_have_the_score(tmp_path, make_run, arms_of):
-    make_run(tmp_path / "a", level=2.0, extra={"fid": 62.0})
+    make_run(tmp_path / "a", level=2.0, distance=30.0)
     make_run(tmp_path / "b", policy="hflip", count=20, level=9.0)
-    make_run(tmp_path / "c", policy="vflip", count=20, level=5.0, extra={"fid": 70.0})
+    make_run(tmp_path / "c", policy="vflip", count=20, level=5.0, distance=70.0)
     [board] = compare(arms_of(tmp_path))
-    first, _, fid = board.scores
+    first, _, fid, *_ = board.scores
     assert (first.key, fid.key) == ("inception_score", "fid")
     assert [standing.arm.name for standing in board.ranked(first)] == ["hflip@20", "vflip@20", "none"]
-    assert [standing.arm.name for standing in board.ranked(fid)] == ["vflip@20", "none"]
+    assert [standing.arm.name for standing in board.ranked(fid)] == ["none", "vflip@20"]
     assert board.real(first) == pytest.approx(3.4) and board.real(fid) is None
+
+
+def test_sets_of_samples_of_one_checkpoint_are_averaged_before_seeds(tmp_path, make_run, arms_of):
+    for seed, repeats in ((0, 1), (1, 3)):
+        make_run(tmp_path / str(seed), seed=seed, repeats=repeats, distance=20.0)
+    arms = arms_of(tmp_path)
+    [board] = compare(arms)
+    [standing] = board.standings
+    for run in arms[0].runs:
+        last = [row for row in run.scores if row["step"] == 64]
+        assert standing.last[run.seed]["sets"] == last
+        assert standing.last[run.seed]["fid"] == pytest.approx(sum(row["fid"] for row in last) / len(last))
+    assert standing.scores["fid"]["values"] == [row["fid"] for row in standing.last.values()]
+    assert [row["step"] for row in standing.course] == [16, 64, 16, 64]
+
+
+def test_taps_have_boards_of_their_own_and_distances_lead_without_classes(tmp_path, make_run, arms_of):
+    make_run(tmp_path / "a", distance=20.0)
+    make_run(tmp_path / "b", policy="hflip", count=20, distance=30.0, level=None, extra={"tap": "192"})
+    first, second = compare(arms_of(tmp_path))
+    assert [(board.tap, board.scores[0].key) for board in (first, second)] == [
+        ("192", "fid"),
+        ("64", "inception_score"),
+    ]
+
+
+def test_arm_without_any_score_is_on_no_board(tmp_path, make_run, arms_of):
+    make_run(tmp_path / "a", level=None)
+    arms = arms_of(tmp_path)
+    assert compare(arms) == [] and not arms[0].evaluated
+    make_run(tmp_path / "b", policy="hflip", count=20)
+    [board] = compare(arms_of(tmp_path))
+    assert [standing.scores == {} for standing in board.standings] == [True, False]

@@ -20,7 +20,7 @@ def draw(kind):
     if kind == "curves":
         return figures.curves({"2.00 none": (0, curve(1)), "3.00 a$b_": (8, curve(2))}, label="FID", real=4.5)
     if kind == "ranking":
-        places = [figures.Place("low", 1.0, [0.5, 1.5], [0.9, 1.1]), figures.Place("high", 2.0, None, [2.0])]
+        places = [figures.Place("first", 1.0, [0.5, 1.5], [0.9, 1.1]), figures.Place("last", 2.0, None, [2.0])]
         return figures.ranking(places, label="KID", real=None, better="lower")
     course = (np.arange(4.0), np.array([1.0, 2.0, np.nan, 3.0]), np.full(4, 0.5))
     return figures.losses([course, course], limits=(0.4, 3.3))
@@ -47,9 +47,9 @@ def test_curves_draw_the_numbers():
     assert {"FID", "epoch", "3.00 a$b_"} <= set(texts(draw("curves")))
 
 
-def test_ranking_runs_from_the_highest_at_the_top_to_the_lowest():
+def test_ranking_runs_from_the_top_down():
     [axes] = draw("ranking").axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["low", "high"]  # y grows upwards
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["last", "first"]  # y grows upwards
     assert any("lower is better" in text for text in texts(draw("ranking")))
 
 

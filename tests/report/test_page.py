@@ -3,6 +3,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from gan_da_jax import records
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics.summary import written
 from gan_da_jax.report import charts, page, pictures
@@ -70,8 +71,8 @@ def test_page_is_one_sound_file_that_loads_nothing(study_page):
     targets = {attributes.get("id") for _, attributes in study_page.tags}
     assert all(address[1:] in targets for address in loaded if address.startswith("#"))
     assert all(attributes["alt"].strip() for attributes in study_page.images)
-    # 1 ranking, 2 curves, 4 panels of losses, 3 previews, 2 sample grids of each of 4 arms
-    assert len(study_page.images) == 1 + 2 + 4 + 3 + 8
+    # 1 ranking, 2 curves, 4 panels of losses, 3 previews, 2 sample grids of each of 4 arms, 3 sheets by certainty
+    assert len(study_page.images) == 1 + 2 + 4 + 3 + 8 + 3
 
 
 def test_page_gives_both_readings_and_the_real_images_beside(study, study_page, read_all):
@@ -147,8 +148,8 @@ def test_later_scores_appear_only_where_measured(tmp_path, make_run, page_of):
     make_run(tmp_path / "b")
     found = page_of(tmp_path)
     row = next(row for row in found.rows if row.startswith("hflip@20|") and "±" in row)
-    assert "62.16" in row and "0.0531 ± 0.0012" in row
-    assert "lower is better" in found.text and "Recall" not in found.text
+    assert "|62.16|" in row and "0.0531 ± 0.0012" in row
+    assert "lower is better" in found.text and not any("Recall" in row for row in found.rows)
 
 
 def test_names_of_users_stay_text(tmp_path, make_run, page_of):
@@ -186,3 +187,87 @@ def test_broken_grid_is_named(tmp_path, make_run, page_of):
     (tmp_path / "samples" / "step_00000016.png").write_text("no picture")
     with pytest.raises(UserError, match="step_00000016.png is no readable picture"):
         page_of(tmp_path)
+
+
+def test_sets_of_samples_are_told_and_averaged(tmp_path, make_run, page_of):
+    run = make_run(tmp_path, repeats=2, distance=20.0)
+    first, second = (row["fid"] for row in records.read_jsonl(run / "scores.jsonl")[-2:])
+    found = page_of(tmp_path)
+    text = " ".join(found.text.split())
+    assert "scored on 2 sets of 1,000 generated images each" in text and "mean of 2 sets of samples" in text
+    assert f"|{written((first + second) / 2)}|" in next(row for row in found.rows if "resampled" in row)
+    assert f"{written(abs(first - second) / 2**0.5)} (FID)" in text
+
+
+def test_board_without_inception_scores_claims_nothing_about_them(tmp_path, make_run, page_of):
+    make_run(tmp_path / "a", level=None, distance=20.0)
+    make_run(tmp_path / "b", level=None, distance=90.0, policy="hflip", count=20)
+    found = page_of(tmp_path)
+    text = " ".join(found.text.split())
+    assert "none reached the best FID" in text and "hflip@20 the worst" in text
+    assert "KID puts the same arm first" in text and "There is no Inception Score: why." in text
+    assert (
+        "Not computed: Inception Score; Inception Score, 1 split; classes of single images, because the weights end"
+        in text
+    )
+    for claim in (
+        "two readings",
+        "Two readings",
+        "real images score",
+        "as the field reads",
+        "Dashed",
+        "looks at no real",
+    ):
+        assert claim not in text
+    assert not any(row.startswith("real images") for row in found.rows)
+    assert "What the classifier sees in single samples" not in text
+    assert {attributes.get("id") for _, attributes in found.tags} >= {"missing-1"}
+
+
+@pytest.mark.parametrize(
+    ("distances", "said"),
+    [
+        ((50.0, 90.0, 20.0), "By it, vflip@20 is best with [0-9.]+, the arm that the field's reading prefers, too"),
+        ((20.0, 90.0, 50.0), "By it, none is best with [0-9.]+, the arm that the paper's reading prefers, too"),
+        ((90.0, 20.0, 50.0), "By it, hflip@20 is best with [0-9.]+, an arm that neither reading prefers"),
+    ],
+)
+def test_fid_is_held_against_both_readings(tmp_path, make_run, page_of, distances, said):
+    for (policy, level), distance in zip((("none", 2.0), ("hflip", 5.0), ("vflip", 9.0)), distances, strict=True):
+        make_run(tmp_path / policy, policy=policy, count=20, level=level, distance=distance, grids=0)
+    text = " ".join(page_of(tmp_path).text.split())
+    assert re.search(said, text) and "KID puts the same arm first" in text
+
+
+def test_arm_without_the_leading_score_keeps_its_row_and_its_reason(tmp_path, make_run, page_of):
+    make_run(tmp_path / "a", distance=20.0)
+    make_run(tmp_path / "b", level=None, distance=30.0, policy="hflip", count=20)
+    found = page_of(tmp_path)
+    assert any("".join(row.split()).startswith("hflip@20|0|4||–||–|") for row in found.rows)
+    assert "Not computed for hflip@20: Inception Score;" in found.text
+
+
+def test_classes_are_shown_with_shares_counts_and_a_sheet(tmp_path, make_run, page_of):
+    run = make_run(tmp_path / "a", repeats=2, wanted=("pomeranian", "hat <b>"))
+    make_run(tmp_path / "b", policy="hflip", count=20)
+    share = [row["classes"]["top1_share"] for row in records.read_jsonl(run / "scores.jsonl")[-2:]]
+    found = page_of(tmp_path)
+    assert "Wanted: pomeranian; hat <b>." in found.text
+    rows = [row for row in found.rows if "class 4 |200|" in row]
+    assert rows[0].startswith(f"none|{sum(share) / 2:.1%}|") and rows[1].startswith("hflip@20|class 0 |400|")
+    assert not any("class 5" in row for row in rows)
+    assert len([image for image in found.images if "most and least certain" in image["alt"]]) == 2
+
+
+@pytest.mark.parametrize(("interval", "said"), [([1.0, 9.0], False), ([1.0, 1.1], True)])
+def test_interval_that_leaves_out_the_score_is_explained(tmp_path, make_run, page_of, interval, said):
+    make_run(tmp_path, extra={"inception_score_1_interval": interval})
+    found = page_of(tmp_path)
+    assert any(f"resampled {written(interval[0])} to {written(interval[1])}" in row for row in found.rows)
+    assert ("may leave out the score beside it" in found.text) == said
+
+
+def test_fewer_samples_than_splits_leave_the_score_over_one(tmp_path, make_run, page_of):
+    make_run(tmp_path, extra={"inception_score": None, "real_inception_score": None, "splits": 5000})
+    text = page_of(tmp_path).text
+    assert "Its Inception Score, 1 split is" in " ".join(text.split()) and "5,000" not in text

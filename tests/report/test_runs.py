@@ -47,7 +47,8 @@ def test_torn_last_lines_and_repeated_rows(tmp_path, make_run):
     first, last = records.read_jsonl(tmp_path / "scores.jsonl")
     again = last | {"inception_score": {"mean": 7.77, "std": 0.1, "splits": 10}}
     other = last | {"classifier": "another"}
-    for row in (again, other):
+    second = last | {"repeat": 1}
+    for row in (second, again, other):
         records.append_jsonl(tmp_path / "scores.jsonl", row)
     metrics = records.read_jsonl(tmp_path / "metrics.jsonl")
     records.append_jsonl(tmp_path / "metrics.jsonl", metrics[0])
@@ -56,7 +57,7 @@ def test_torn_last_lines_and_repeated_rows(tmp_path, make_run):
             file.write('{"step": 999, "epo')
     run = runs.read(tmp_path, tmp_path)
     assert run.metrics == metrics
-    assert run.scores == [other, first, again]
+    assert run.scores == [other, first, again, second]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,7 @@ def test_torn_last_lines_and_repeated_rows(tmp_path, make_run):
         ("config.json", json.dumps({"config": {}}), "lack 'seed'"),
         ("dataset/manifest.json", "[]", "the files of the run"),
         ("scores.jsonl", '{"step": 16, "samples": 9}\n', "lack 'classifier'"),
+        ("scores.jsonl", '{"step": 16, "classifier": "a", "samples": 9}\n', "lack 'tap'"),
     ],
 )
 def test_broken_files_are_named(tmp_path, make_run, name, content, match):

@@ -35,6 +35,9 @@ def test_entries_have_the_specified_fields_and_students_interval(study, entries)
         "images": 40,
         "seeds": [0, 1],
         "classifier": "faces_attributes",
+        "tap": "64",
+        "splits": 10,
+        "sets": [1, 1],
         "step": 64,
         "epoch": 4.0,
         "kimg": 4.096,
@@ -51,7 +54,7 @@ def test_entries_have_the_specified_fields_and_students_interval(study, entries)
 
 
 def test_one_seed_has_no_interval(tmp_path, make_run, read_all):
-    make_run(tmp_path / "a", policy="hflip", count=20, extra={"kid": {"mean": 0.0531, "std": 0.0012}})
+    make_run(tmp_path / "a", policy="hflip", count=20, extra={"kid": {"mean": 0.0531, "std": 0.0012}}, repeats=2)
     make_run(tmp_path / "b")
     none, hflip = tables.entries(compare(group(read_all(tmp_path))[0]))
     assert hflip["scores"]["kid"] == {"mean": 0.0531, "ci95": None, "values": [0.0531]}
@@ -63,6 +66,7 @@ def test_csv_says_what_the_entries_say(entries):
     assert [line["arm"] for line in lines] == [entry["arm"] for entry in entries]
     for line, entry in zip(lines, entries, strict=True):
         assert line["runs"].split(";") == entry["runs"] and line["seeds"] == "0 1"
+        assert (line["tap"], line["splits"], line["sets"]) == ("64", "10", "1 1")
         assert float(line["kimg"]) == entry["kimg"] and int(line["images"]) == entry["images"]
         for key, score in entry["scores"].items():
             assert float(line[f"{key}_mean"]) == score["mean"]
@@ -83,3 +87,13 @@ def test_text_names_every_arm_with_its_scores_or_without(arms, entries):
     for line, entry in zip(lines, entries, strict=False):
         assert f" {entry['scores']['inception_score']['mean']:.2f} " in line and line.endswith("3.40")
     assert lines[-1].endswith("not evaluated")
+
+
+def test_text_without_inception_scores_has_no_column_for_them(tmp_path, make_run, read_all):
+    make_run(tmp_path, level=None, distance=20.0)
+    arms, _ = group(read_all(tmp_path))
+    first, line = tables.to_text(arms, tables.entries(compare(arms))).splitlines()
+    assert "inception_score" not in first and first.split()[-6:] == [
+        *("fid", "kid", "precision", "recall", "density", "coverage")
+    ]
+    assert line.split()[4:6] == ["faces_attributes", "64"]

@@ -101,9 +101,7 @@ def test_features_and_logits_are_those_of_keras(keras_model, classifier, size):
 
 def test_outputs_do_not_depend_on_the_batch(classifier):
     images = pictures(32, 3)
-    together, pair = (
-        classifier.apply(batch, ("2048", "logits")) for batch in (images, images[[2, 0]])
-    )
+    together, pair = (classifier.apply(batch, ("2048", "logits")) for batch in (images, images[[2, 0]]))
     for name in ("2048", "logits"):
         np.testing.assert_allclose(together[name][np.array([2, 0])], pair[name], rtol=0, atol=1e-4)
 
