@@ -50,11 +50,9 @@ def get_config() -> ConfigDict:
     # resnet50 | faces_attributes (built in, for procedural faces)
     config.evaluate.classifier = "inception_v3"
     config.evaluate.weights = ""  # the classifier's published weight file; empty: the cache, or else a download
-    config.evaluate.tap = (
-        ""  # the layer whose features FID, KID and so on compare; empty: the usual, 2048 of Inception
-    )
-    # Classes whose share among the samples is reported, by name or number and with commas, as in pomeranian,keeshond; the
-    # paper's own next step, with the classifier resnet50. Empty: only the most frequent classes are.
+    config.evaluate.tap = ""  # the layer whose features FID, KID and so on compare; empty: the usual, 2048 of Inception
+    # Classes whose share among the samples is reported, by name or number and with commas, as in pomeranian,keeshond;
+    # the paper's own next step, with the classifier resnet50. Empty: only the most frequent classes are.
     config.evaluate.classes = ""
     config.evaluate.splits = 10  # parts that the Inception Score's mean and standard deviation are taken over
     return config
