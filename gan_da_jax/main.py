@@ -116,7 +116,7 @@ VERBS = {
 _USAGE = "python -m gan_da_jax VERB --config=configs/NAME.py --workdir=DIR [--config.field=value ...] [--dry_run]"
 _FLAGS = dict.fromkeys(flag for verb in VERBS.values() for flag in (*verb.needs, *verb.takes))
 _EXAMPLES = {"config": "--config=configs/quickstart.py", "workdir": "--workdir=DIR", "images": "--images=DIR"}
-_FOLDERS = ("workdir", "export")
+_FOLDERS, _FILES = ("workdir", "export"), ("images", "reference", "weights", "out")
 
 
 def _help() -> str:
@@ -172,6 +172,7 @@ def _parse(arguments: list[str]) -> tuple[Verb, dict]:
         if not given.get(flag):
             raise UserError(f"{name} needs --{flag}, as in {_EXAMPLES[flag]}")
     given |= {flag: Path(given[flag]).expanduser() for flag in _FOLDERS if flag in given}
+    given |= {flag: os.path.expanduser(given[flag]) for flag in _FILES if given.get(flag)}
     return verb, given | {"dry_run": values.dry_run} | ({"words": rest} if verb.words else {})
 
 

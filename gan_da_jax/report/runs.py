@@ -73,7 +73,7 @@ def read(folder: Path, root: Path) -> Run:
             records.read_json(folder / "config.json"),
             records.read_json(folder / "dataset" / "manifest.json"),
             _last_of_each(records.read_jsonl(folder / "metrics.jsonl"), lambda row: row["step"]),
-            _last_of_each(records.read_jsonl(folder / "scores.jsonl"), _evaluation),
+            _last_of_each(_newest_weights(records.read_jsonl(folder / "scores.jsonl")), _evaluation),
         )
         for recorded, fields in ((run.recorded, CONFIG_HAS), (run.manifest, MANIFEST_HAS)):
             for field in fields:
@@ -90,6 +90,12 @@ def judge(row: dict[str, Any]) -> tuple[str, str, int, int]:
 
 def _evaluation(row: dict[str, Any]) -> tuple:
     return *judge(row), row["step"], row["repeat"]
+
+
+def _newest_weights(rows: list[dict]) -> list[dict]:
+    """The rows of each judge that were made with the weights it had last: one number never mixes two files."""
+    newest = {judge(row): row["weights_sha256"] for row in rows}
+    return [row for row in rows if row["weights_sha256"] == newest[judge(row)]]
 
 
 def _last_of_each(rows: Iterable[dict], identity: Callable[[dict], Any]) -> list[dict]:

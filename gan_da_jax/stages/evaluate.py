@@ -59,6 +59,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     progress = Progress(f"{workdir}: scores", total=len(originals) + len(todo) * settings.samples)
     real = features.cached(classifier, wanted, lambda: originals, lambda images: extract(images, progress.advance))
     of_real = scores.of_classes(real, splits=settings.splits, seed=config.seed, shuffle=False)
+    reasons_of_real = {f"real_{name}": reason for name, reason in of_real["reasons"].items() if "interval" not in name}
     of_real = {f"real_{name}": of_real[name] for name in ("inception_score", "inception_score_1")}
 
     sample = sampling.sampler(run.network(config))
@@ -74,7 +75,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
         parts = (of_samples, of_each, distances)
         reasons = {name: reason for part in parts for name, reason in part.pop("reasons").items()}
         row = run.position(config, step) | {"repeat": repeat} | identity | of_samples | of_real | of_each | distances
-        row |= {"real_images": len(originals), "reasons": reasons}
+        row |= {"real_images": len(originals), "reasons": reasons | reasons_of_real}
         if repeat == 0 and "logits" in found:
             sheet = _certainty(images, found["logits"])
             records.save_png(workdir / "certainty" / f"step_{step:08d}_{classifier.name}.png", sheet)

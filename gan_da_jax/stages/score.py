@@ -107,6 +107,8 @@ def _require_place(out: Path) -> None:
     folder = out.absolute().parent
     if out.is_dir():
         raise UserError(f"--out={shown(out)} is a folder: name a file in it, as in scores.json")
+    if out.suffix != ".json":
+        raise UserError(f"--out={shown(out)}: the file that is written is a .json file, and is to be called so")
     if not folder.is_dir():
         raise UserError(f"--out={shown(out)}: its folder does not exist; make it, or name another file")
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -68,7 +68,7 @@ def _fetch(name: str, *, out: None, dry_run: bool) -> None:
 
 
 def _convert(file: str, name: str, *, out: str | None, dry_run: bool) -> None:
-    target = Path(out) if out else download.converted(name)
+    target = download.converted(name) if out is None else Path(out)
     if target.suffix != ".safetensors":
         raise UserError(f"--out={out}: the file that is written is a .safetensors file, and is to be called so")
     taps = classifiers.load(name, file, taps=()).taps

@@ -1,6 +1,6 @@
 """Fetches published weights once, and never keeps a file that is not the published one under its name."""
 
-import contextlib
+import fcntl
 import hashlib
 import http
 import http.client
@@ -74,23 +74,26 @@ def fetch(name: str) -> Path:
 
 
 def _fetch(name: str, published: Published, path: Path) -> None:
-    with records.atomic(path) as temporary:
-        with contextlib.suppress(FileNotFoundError):
-            part(path).replace(temporary)  # taken from its place, so that no other process writes into it
+    partial = part(path)  # written in place, so that whatever ends the process leaves what there is of it
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    with open(partial, "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process that downloads the file is waited for
+        if path.exists():
+            return
         try:
-            _download(name, published, temporary, path)
-        except BaseException:
-            if temporary.stat().st_size:
-                temporary.replace(part(path))
-            raise
-        found = _hash(temporary, published)
+            _download(name, published, partial, path)
+        finally:
+            if not partial.stat().st_size:
+                partial.unlink()
+        found = _hash(partial, published)
         if found != published.hash:
             aside = path.with_name(f"{path.name}.refused")
-            os.replace(temporary, aside)
+            partial.replace(aside)
             raise UserError(
                 f"{published.address} gave a file with {found}, but {published.hash} is published: "
                 f"it is not used; it is kept as {aside}"
             )
+        partial.replace(path)
 
 
 def _download(name: str, published: Published, temporary: Path, path: Path) -> None:

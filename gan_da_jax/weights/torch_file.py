@@ -38,9 +38,10 @@ def read(path: str | Path) -> Tensors:
         raise UserError(f"{path} does not exist")
     tensors = {}
     for name, array in (_safetensors if Path(path).suffix == ".safetensors" else _pickled)(path):
-        if not np.isfinite(array).all():
+        with np.errstate(over="ignore"):  # what float32 cannot hold is not finite afterwards
+            tensors[name] = array.astype(np.float32)
+        if not np.isfinite(tensors[name]).all():
             raise UserError(f"{path}: {name} holds values that are not finite")
-        tensors[name] = array.astype(np.float32)
     return tensors
 
 

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -16,5 +18,7 @@ def test_the_resize_is_pillows_bilinear(size):
 def test_gives_one_row_of_logits_an_image():
     network = attributes.Attributes(12)
     images = jax.ShapeDtypeStruct((3, 32, 32, 3), np.float32)
-    logits, _ = jax.eval_shape(network.init_with_output, jax.random.key(0), images)
-    assert logits.shape == (3, 12) and logits.dtype == np.float32
+    run = functools.partial(network.init_with_output, taps=network.taps)
+    found, _ = jax.eval_shape(run, jax.random.key(0), images)
+    assert {tap: array.shape for tap, array in found.items()} == {"64": (3, 64), "logits": (3, 12)}
+    assert all(array.dtype == np.float32 for array in found.values())

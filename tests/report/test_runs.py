@@ -76,3 +76,12 @@ def test_broken_files_are_named(tmp_path, make_run, name, content, match):
     with pytest.raises(UserError, match=match) as raised:
         runs.read(tmp_path, tmp_path)
     assert "\n" not in str(raised.value)
+
+
+def test_scores_by_two_weight_files_are_never_mixed(tmp_path, make_run):
+    make_run(tmp_path / "a")
+    path = tmp_path / "a/scores.jsonl"
+    rows = records.read_jsonl(path)
+    records.append_jsonl(path, rows[-1] | {"weights_sha256": "ee" * 32, "fid": 50.0})
+    kept = runs.read(tmp_path / "a", tmp_path).scores
+    assert [row["weights_sha256"] for row in kept] == ["ee" * 32] and len(rows) > 1

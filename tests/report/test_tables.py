@@ -42,7 +42,9 @@ def test_entries_have_the_specified_fields_and_students_interval(study, entries)
         "epoch": 4.0,
         "kimg": 4.096,
         "settings": {},
+        "weights_sha256": rows[0]["weights_sha256"],
         "samples": 1000,
+        "real_images": 20,
         "runs": ["contrast+hflip-20/seed0", "contrast+hflip-20/seed1"],
     }
     assert {key: found for key, found in pair.items() if key != "scores"} == expected

@@ -310,6 +310,10 @@ BAD = {
     "absent weights": (lambda t, s, w: [f"--images={s}/faces", f"--weights={t}/no.pth"], ["/no.pth"]),
     "out in an absent folder": (lambda t, s, w: [QUICK, f"--images={s}/faces", f"--out={t}/no/s.json"], ["--out="]),
     "out is a folder": (lambda t, s, w: [QUICK, f"--images={s}/faces", f"--out={s}/faces"], ["is a folder"]),
+    "out over its own input": (
+        lambda t, s, w: [QUICK, f"--images={s}/faces", f"--out={next((s / 'faces').iterdir())}"],
+        ["a .json file"],
+    ),
     "a flag of another verb": (lambda t, s, w: [QUICK, f"--images={s}/faces", "--workdir=x"], ["--workdir", "score"]),
 }
 
