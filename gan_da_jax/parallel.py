@@ -11,6 +11,9 @@ from gan_da_jax import gan as gan_lib
 
 AXIS = "devices"
 
+# Without YNNPACK, XLA runs a large network forward a fifth faster on a CPU; training steps run faster with it.
+_FORWARD_ON_CPU = {"xla_cpu_experimental_ynn_fusion_type": ""}
+
 
 def devices() -> list[str]:
     """The names of all devices, as in `["TFRT_CPU_0"]`."""
@@ -75,15 +78,20 @@ def batches(
         host.
     """
     local = jax.local_devices()
-    mapped = jax.pmap(function, axis_name=AXIS, in_axes=(None, 0), devices=local)
+    mesh = jax.sharding.Mesh(np.array(local), (AXIS,))
+    whole, split = jax.sharding.PartitionSpec(), jax.sharding.PartitionSpec(AXIS)
+    mapped = jax.jit(
+        jax.shard_map(function, mesh=mesh, in_specs=(whole, split), out_specs=split),
+        compiler_options=_FORWARD_ON_CPU if local[0].platform == "cpu" else None,
+    )
 
     def run(variables: Any, examples: np.ndarray) -> dict[str, np.ndarray]:
         size, blocks = batch_size * len(local), []
         for start in range(0, len(examples), size):
             block = examples[start : start + size]
             padded = np.concatenate([block, np.repeat(block[-1:], size - len(block), axis=0)])
-            results = mapped(variables, padded.reshape(len(local), batch_size, *block.shape[1:]))
-            blocks.append({k: np.asarray(v).reshape(-1, *v.shape[2:])[: len(block)] for k, v in results.items()})
+            results = mapped(variables, padded)
+            blocks.append({name: np.asarray(values)[: len(block)] for name, values in results.items()})
         return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
     return run

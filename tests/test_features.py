@@ -52,7 +52,7 @@ TAPS = ("12", "logits")
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_images_of_any_sizes_come_out_in_order_whatever_the_batch(judge, batch_size, monkeypatch):
     images = pictures(*[(6, 5)] * 9, (4, 4), (9, 3), *[(8, 8)] * 8)
-    monkeypatch.setattr(features, "_BATCH_SIZE", batch_size)
+    monkeypatch.setattr(features, "batch_size", lambda: batch_size)
     done = []
     found = features.extractor(judge, TAPS)(iter(images), done.append)
     assert sum(done) == len(images)
@@ -198,10 +198,10 @@ import jax, numpy as np
 from gan_da_jax import classifiers, features
 if len(sys.argv) > 3:
     judge, tap = classifiers.load("inception_v3_2015", sys.argv[3], taps=("192",)), "192"
-    features._BATCH_SIZE = 2
+    features.batch_size = lambda: 2
 else:
     judge, tap = classifiers.load("faces_attributes", ""), "logits"
-    features._BATCH_SIZE = 5
+    features.batch_size = lambda: 5
 assert jax.local_device_count() == int(sys.argv[1])
 rng = np.random.default_rng(0)
 images = [rng.integers(0, 256, (32 + i % 3, 40, 3), np.uint8) for i in range(19)]

@@ -17,14 +17,14 @@ import numpy as np
 def jax_classifier(pixels, batch_size):
     import jax
 
-    from gan_da_jax import parallel
+    from gan_da_jax import features, parallel
     from gan_da_jax.models import inception_v3
 
     network = inception_v3.ORIGINAL
     variables = jax.jit(network.init)(jax.random.key(0), np.zeros((1, 299, 299, 3), np.float32))
     classify = parallel.batches(
         lambda variables, images: network.apply(variables, inception_v3.prepare_2015(images), ("2048", "logits")),
-        batch_size=batch_size,
+        batch_size=batch_size or features.batch_size(),
     )
     start = time.perf_counter()
     classify(variables, pixels)
@@ -114,7 +114,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=100, help="in a turn")
     parser.add_argument("--image_size", type=int, default=128)
-    parser.add_argument("--batch_size", type=int, default=50)
+    parser.add_argument("--batch_size", type=int, help="of gan_da_jax; its own choice if not given")
+    parser.add_argument("--torch_batch_size", type=int, default=50)
     parser.add_argument("--repeats", type=int, default=7, help="turns that are timed, after one that is not")
     flags = parser.parse_args()
 
@@ -122,9 +123,9 @@ def main():
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     context = multiprocessing.get_context("spawn")
     connections, about, seconds = [], [], [[], []]
-    for classifier in (jax_classifier, torch_classifier):
+    for classifier, batch_size in ((jax_classifier, flags.batch_size), (torch_classifier, flags.torch_batch_size)):
         connection, theirs = context.Pipe()
-        context.Process(target=serve, args=(theirs, classifier, (pixels, flags.batch_size)), daemon=True).start()
+        context.Process(target=serve, args=(theirs, classifier, (pixels, batch_size)), daemon=True).start()
         connections.append(connection)
         about.append(connection.recv())
     for turn in range(flags.repeats + 1):
@@ -137,7 +138,8 @@ def main():
         connection.send(False)
 
     print(
-        f"{flags.images} images of {flags.image_size} px, batch_size {flags.batch_size}, float32, medians of "
+        f"{flags.images} images of {flags.image_size} px, float32, batches of {flags.batch_size or 'its choice'} and "
+        f"{flags.torch_batch_size}, medians of "
         f"{flags.repeats} turns; load of the machine {os.getloadavg()[0]:.1f}"
     )
     print(f"{'':32} {'images/s':>9} {'ms/image':>9} {'first s':>9}  device")

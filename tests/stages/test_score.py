@@ -151,7 +151,7 @@ def test_scores_do_not_depend_on_the_batch(batch_size, scored, sets, tmp_path, m
     judge = classifiers.load("faces_attributes", "")
     monkeypatch.setitem(classifiers.CLASSIFIERS, "faces_attributes", lambda weights: judge)
     monkeypatch.setenv("GAN_DA_CACHE", str(tmp_path / "cache"))  # no kept features
-    monkeypatch.setattr(features, "_BATCH_SIZE", batch_size)
+    monkeypatch.setattr(features, "batch_size", lambda: batch_size)
     found = score(tmp_path / "s.json", f"--images={sets}/faces", f"--reference={sets}/others", QUICK)
     assert numbers(found) == pytest.approx(numbers(scored), rel=1e-5, abs=1e-7)
 
