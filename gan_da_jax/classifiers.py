@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -66,6 +67,20 @@ def _run(variables, prepared, *, forward, taps):
     return forward(variables, prepared, taps)
 
 
+class Entry(NamedTuple):
+    """What is known of a classifier before its weights are read.
+
+    Attributes:
+        taps: what it can be asked for, from the input on, by weights that reach its end.
+        classes: the names of its classes.
+        load: makes a `Classifier` of the path of a weight file, "" for the published or built-in weights.
+    """
+
+    taps: tuple[str, ...]
+    classes: tuple[str, ...]
+    load: Callable[[str], Classifier]
+
+
 def load(name: str, weights: str, taps: tuple[str, ...] = ("logits",)) -> Classifier:
     """Loads a classifier; it may download published weights, or train for some seconds, when first used.
 
@@ -78,22 +93,24 @@ def load(name: str, weights: str, taps: tuple[str, ...] = ("logits",)) -> Classi
         UserError: as `check`; the weights cannot be downloaded, or the file does not hold them as far as `taps`.
     """
     check(name, weights)
-    classifier = CLASSIFIERS[name](weights)
+    classifier = CLASSIFIERS[name].load(weights)
     classifier.require(taps)
     return classifier
 
 
-def check(name: str, weights: str) -> str:
+def check(name: str, weights: str, *, tap: str = "") -> str:
     """Finds the errors of `load` that show without reading, downloading or training anything.
 
     Returns:
         Where the weights will come from, in one line for people.
 
     Raises:
-        UserError: no such classifier, no such file, or a file for a classifier that takes none.
+        UserError: no such classifier, a tap that it does not have, no such file, or a file for one that takes none.
     """
     if name not in CLASSIFIERS:
         raise UserError(f"there is no classifier {name!r}; there are: {', '.join(CLASSIFIERS)}")
+    if tap and tap not in CLASSIFIERS[name].taps:
+        raise UserError(f"{name} has no tap {tap!r}; it has: {', '.join(CLASSIFIERS[name].taps)}")
     if name not in PUBLISHED:
         if weights:
             raise UserError(f"the classifier {name} is trained here and takes no weights: leave out {weights}")
@@ -107,7 +124,7 @@ def check(name: str, weights: str) -> str:
     return str(kept) if kept else f"to be downloaded from {published.address} to {download.destination(published)}"
 
 
-def _published(name: str, network: nn.Module, prepare: Callable, classes: tuple[str, ...], load: Callable) -> Callable:
+def _published(name: str, network: nn.Module, prepare: Callable, classes: tuple[str, ...], load: Callable) -> Entry:
     """What `CLASSIFIERS` holds for a network whose weights are published; `load` gives variables and taps of a path."""
 
     def classifier(weights: str) -> Classifier:
@@ -125,7 +142,7 @@ def _published(name: str, network: nn.Module, prepare: Callable, classes: tuple[
             accuracy=None,
         )
 
-    return classifier
+    return Entry(network.taps, classes, classifier)
 
 
 def _faces_attributes(weights: str) -> Classifier:
@@ -143,8 +160,8 @@ def _faces_attributes(weights: str) -> Classifier:
     )
 
 
-CLASSIFIERS: dict[str, Callable[[str], Classifier]] = {
-    "faces_attributes": _faces_attributes,
+CLASSIFIERS: dict[str, Entry] = {
+    "faces_attributes": Entry(faces_attributes.NETWORK.taps, faces.CLASSES, _faces_attributes),
     "inception_v3_2015": _published(
         "inception_v3_2015",
         inception_v3.ORIGINAL,

@@ -84,8 +84,7 @@ def cached(
     if found is None:
         found = extract(images())
         try:
-            with records.atomic(path) as temporary, open(temporary, "wb") as file:
-                np.savez(file, **found)
+            records.save_arrays(path, **found)
         except OSError as error:  # a full disk costs time on the next run, not the work of this one
             print(f"features are not kept for the next time: {error}", flush=True)
     return found

@@ -40,6 +40,9 @@ def _define(arguments: list[str]) -> flags.FlagValues:
     flags.DEFINE_string("tap", None, "score: the layer that is compared; 2048 of Inception.", flag_values=values)
     flags.DEFINE_integer("splits", None, "score: parts of the Inception Score; 10 if not given.", flag_values=values)
     flags.DEFINE_string("out", None, "score, weights convert: the file to write.", flag_values=values)
+    flags.DEFINE_string(
+        "probabilities", None, "score: a .npz file for the class probabilities of each image.", flag_values=values
+    )
     values.set_gnu_getopt(True)  # flags may follow words
     return values
 
@@ -102,7 +105,7 @@ VERBS = {
         "scores any images against any reference; needs no config",
         score.main,
         ("images",),
-        ("reference", "classifier", "weights", "tap", "splits", "out"),
+        ("reference", "classifier", "weights", "tap", "splits", "out", "probabilities"),
     ),
     "weights": Verb(
         "classifiers' weights: list, fetch NAME, convert FILE NAME [--out=FILE], check FILE",
@@ -116,7 +119,7 @@ VERBS = {
 _USAGE = "python -m gan_da_jax VERB --config=configs/NAME.py --workdir=DIR [--config.field=value ...] [--dry_run]"
 _FLAGS = dict.fromkeys(flag for verb in VERBS.values() for flag in (*verb.needs, *verb.takes))
 _EXAMPLES = {"config": "--config=configs/quickstart.py", "workdir": "--workdir=DIR", "images": "--images=DIR"}
-_FOLDERS, _FILES = ("workdir", "export"), ("images", "reference", "weights", "out")
+_FOLDERS, _FILES = ("workdir", "export"), ("images", "reference", "weights", "out", "probabilities")
 
 
 def _help() -> str:

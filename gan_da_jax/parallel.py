@@ -27,8 +27,16 @@ def local_devices() -> int:
 
 def replicate(tree: Any) -> Any:
     """Puts a tree of arrays whole on every device."""
-    mesh = jax.sharding.Mesh(np.array(jax.devices()), (AXIS,))
-    return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+    return jax.device_put(tree, _whole())
+
+
+def abstract(tree: Any) -> Any:
+    """A tree of shapes and dtypes with the placement of `replicate`."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=_whole()), tree)
+
+
+def _whole() -> jax.sharding.NamedSharding:
+    return jax.sharding.NamedSharding(jax.sharding.Mesh(np.array(jax.devices()), (AXIS,)), jax.sharding.PartitionSpec())
 
 
 def host(tree: Any) -> Any:

@@ -102,6 +102,12 @@ def save_array(path: str | Path, array: np.ndarray) -> None:
         np.save(file, array, allow_pickle=False)
 
 
+def save_arrays(path: str | Path, **arrays: np.ndarray) -> None:
+    """Writes arrays by name to a `.npz` file, atomically; it can be read without pickles."""
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
+
+
 def load_array(path: str | Path) -> np.ndarray:
     """Reads a `.npy` file; one that is absent, truncated or holds pickled objects is a `UserError` that names it."""
     try:

@@ -86,6 +86,12 @@ def initial_state(config: ConfigDict) -> gan.State:
     return parallel.replicate(jax.jit(lambda key: gan.init(network(config), key))(key))
 
 
+def abstract_state(config: ConfigDict) -> gan.State:
+    """The shapes, dtypes and placement of a state, without computing one."""
+    shapes = jax.eval_shape(lambda: gan.init(network(config), prng.stream(config.seed, "init")))
+    return parallel.abstract(shapes)
+
+
 def images(config: ConfigDict) -> int:
     """The size of the data set: originals and augmented images."""
     return config.data.count + augmented_count(config)
@@ -113,4 +119,4 @@ def position(config: ConfigDict, step: int) -> dict[str, Any]:
 
 def trained_generator(config: ConfigDict, workdir: Path, step: int) -> Any:
     """The generator's variables at a checkpoint."""
-    return checkpoint.load(workdir / "checkpoints", step, initial_state(config)).generator
+    return checkpoint.load(workdir / "checkpoints", step, abstract_state(config)).generator

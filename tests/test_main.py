@@ -122,6 +122,20 @@ BAD = {
         lambda t: ["evaluate", *BASE, f"--workdir={t}/run", "--config.evaluate.classifier=faces_attributes"],
         ["no checkpoint", "train"],
     ),
+    "a tap that is not there": (
+        lambda t: [
+            *["evaluate", *BASE, f"--workdir={t}/run", "--config.evaluate.classifier=faces_attributes", "--dry_run"],
+            "--config.evaluate.tap=2048",
+        ],
+        ["faces_attributes", "no tap '2048'", "64, logits"],
+    ),
+    "a class that is not there": (
+        lambda t: [
+            *["evaluate", *BASE, f"--workdir={t}/run", "--config.evaluate.classifier=resnet50", "--dry_run"],
+            "--config.evaluate.classes=pomeranien",
+        ],
+        ["no class 'pomeranien'", "did you mean pomeranian"],
+    ),
     "absent weights": (
         lambda t: ["evaluate", *BASE, f"--workdir={t}/run", f"--config.evaluate.weights={t}/no.h5"],
         ["no.h5"],

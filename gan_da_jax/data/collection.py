@@ -18,13 +18,18 @@ class Collection(NamedTuple):
     """Images in order.
 
     Attributes:
-        count: how many there are, at least 1.
+        names: what each is called, at least 1: its relative path, or its number where they come as an array.
         read: gives them one after the other, uint8 [H, W, 3], each time anew. It raises a `UserError` that names all
             files that cannot be read, once it has come to the end.
     """
 
-    count: int
+    names: list[str]
     read: Callable[[], Iterator[np.ndarray]]
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.names)
 
 
 @contextlib.contextmanager
@@ -46,7 +51,7 @@ def opened(path: str) -> Iterator[Collection]:
         yield _files(names, lambda name: folder.read(os.path.join(place, name)), f"the folder {shown(path)}")
     elif place.endswith((".npz", ".npy")):
         pixels = _array(place)
-        yield Collection(len(pixels), lambda: iter(pixels))
+        yield Collection([str(number) for number in range(len(pixels))], lambda: iter(pixels))
     else:
         with archive.opened(path) as (names, read):
             yield _files(names, read, f"the zip file {shown(path)}")
@@ -71,7 +76,7 @@ def _files(names: list[str], read: Callable[[str], bytes], where: str) -> Collec
         if bad:
             raise UserError(f"{complaint(bad, len(names), where)}: mend or remove them")
 
-    return Collection(len(names), images)
+    return Collection(names, images)
 
 
 def _array(path: str) -> np.ndarray:

@@ -4,8 +4,6 @@ import numpy as np
 
 from gan_da_jax.data.images import Images
 
-VERSION = 1  # goes up whenever the same (seed, index) would draw another face
-
 ATTRIBUTES = {
     "hair": ("black", "brown", "blond", "red"),
     "accessory": ("none", "glasses", "hat"),

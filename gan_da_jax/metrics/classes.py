@@ -5,8 +5,14 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import softmax
 
 from gan_da_jax.errors import UserError
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """The softmax of logits [n, K], in float64."""
+    return softmax(np.asarray(logits, np.float64), axis=1)
 
 
 def select(wanted: Sequence[str | int], classes: Sequence[str]) -> tuple[int, ...]:

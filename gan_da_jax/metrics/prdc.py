@@ -47,46 +47,64 @@ def prdc(real: np.ndarray, fake: np.ndarray, *, precision_k: int = 3, density_k:
         UserError: too few images for that many neighbours, other shapes, or features that are not finite.
     """
     real, fake = pair(real, fake)
-    for name, images, k in [("real", real, precision_k), ("real", real, density_k), ("generated", fake, precision_k)]:
-        if not 1 <= k < len(images):
-            raise UserError(
-                f"{len(images)} {name} images cannot have {k} neighbours each: "
-                "take more images, or a k of at least 1 that is below their number"
-            )
-
-    near_real, far_real = _radii(real, [precision_k, density_k])
-    (near_fake,) = _radii(fake, [precision_k])
-    precise, dense = 0, 0
-    recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
-    for rows, squares, error in _blocks(fake, real):
-        radii_fake = near_fake[rows, None]
-        doubtful = np.zeros(squares.shape, bool)
-        for radii in (near_real, far_real, radii_fake):
-            doubtful |= np.abs(squares - radii) <= error
-        _settle(squares, doubtful, fake[rows], real)
-        precise += (squares <= near_real).any(axis=1).sum()
-        recalled |= (squares <= radii_fake).any(axis=0)
-        inside = squares < far_real
-        dense += inside.sum()
-        covered |= inside.any(axis=0)
     return Prdc(
-        float(precise / len(fake)),
-        float(recalled.mean()),
-        float(dense / (density_k * len(fake))),
-        float(covered.mean()),
+        share_inside(fake, real, k=precision_k, name="real"),
+        share_inside(real, fake, k=precision_k, name="generated"),
+        *density_and_coverage(real, fake, k=density_k),
     )
 
 
-def _radii(x: np.ndarray, ks: list[int]) -> list[np.ndarray]:
-    """The squared distances [n] of every row to its k-th nearest other row, for each k."""
-    radii = np.empty((len(ks), len(x)))
+def share_inside(points: np.ndarray, others: np.ndarray, *, k: int, name: str) -> float:
+    """The share of `points` in the neighbourhood of at least one of `others`, which alone have to be more than k.
+
+    Precision is that of the fakes among the real images, recall that of the real images among the fakes.
+
+    Args:
+        points: float [n, d], finite.
+        others: float [m, d], finite.
+        k: neighbours, 1 <= k < m.
+        name: what `others` are, for messages.
+
+    Raises:
+        UserError: as `prdc`.
+    """
+    points, others = pair(points, others)
+    radii = _radii(others, k, name)
+    found = 0
+    for rows, squares, error in _blocks(points, others):
+        _settle(squares, np.abs(squares - radii) <= error, points[rows], others)
+        found += (squares <= radii).any(axis=1).sum()
+    return float(found / len(points))
+
+
+def density_and_coverage(real: np.ndarray, fake: np.ndarray, *, k: int) -> tuple[float, float]:
+    """Density and coverage, see `prdc`; any number of fakes will do."""
+    real, fake = pair(real, fake)
+    radii = _radii(real, k, "real")
+    dense, covered = 0, np.zeros(len(real), bool)
+    for rows, squares, error in _blocks(fake, real):
+        _settle(squares, np.abs(squares - radii) <= error, fake[rows], real)
+        inside = squares < radii
+        dense += inside.sum()
+        covered |= inside.any(axis=0)
+    return float(dense / (k * len(fake))), float(covered.mean())
+
+
+def _radii(x: np.ndarray, k: int, name: str) -> np.ndarray:
+    """The squared distances [n] of every row to its k-th nearest other row."""
+    if not 1 <= k < len(x):
+        raise UserError(
+            f"{len(x)} {name} images cannot have {k} neighbours each: "
+            "take more images, or a k of at least 1 that is below their number"
+        )
+    radii = np.empty(len(x))
     for rows, squares, error in _blocks(x, x):
         # The nearest of all, at rank 0, is the row itself (or its equal, which comes to the same).
-        reach = np.partition(squares, max(ks), axis=1)[:, max(ks), None]
+        reach = np.partition(squares, k, axis=1)[:, k, None]
         # Whatever lies beyond this is farther than the radius, however far the two are off.
         _settle(squares, squares <= reach + 2 * error, x[rows], x)
-        radii[:, rows] = np.partition(squares, ks, axis=1)[:, ks].T
-    return list(radii)
+        radii[rows] = np.partition(squares, k, axis=1)[:, k]
+    return radii
 
 
 def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:

@@ -4,18 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import classes
 from gan_da_jax.metrics.fid import fid
 from gan_da_jax.metrics.inception_score import bootstrap_interval, inception_score
 from gan_da_jax.metrics.kid import kid
-from gan_da_jax.metrics.prdc import prdc
+from gan_da_jax.metrics.prdc import density_and_coverage, share_inside
 
 Features = Mapping[str, np.ndarray]
 
 KID_SUBSETS = 100
+PRECISION_K, DENSITY_K = 3, 5  # neighbours of precision and recall, and of density and coverage
 RESAMPLES = 1000  # of the bootstrap
 FREQUENT = 10  # classes listed
 
@@ -74,10 +74,24 @@ def against(features: Features, reference: Features | None, *, tap: str | None, 
             raise UserError("there is no reference to compare with")
         return features[tap], reference[tap]
 
+    def precision() -> dict[str, float]:
+        fake, real = sets()
+        return {"precision": share_inside(fake, real, k=PRECISION_K, name="real")}
+
+    def recall() -> dict[str, float]:
+        fake, real = sets()
+        return {"recall": share_inside(real, fake, k=PRECISION_K, name="generated")}
+
+    def dense() -> dict[str, float]:
+        fake, real = sets()
+        return dict(zip(("density", "coverage"), density_and_coverage(real, fake, k=DENSITY_K), strict=True))
+
     return _join(
         _attempt(lambda: {"fid": fid(*sets())}, ("fid",)),
         _attempt(lambda: {"kid": kid(*sets(), subsets=KID_SUBSETS, seed=seed)._asdict()}, ("kid",)),
-        _attempt(lambda: prdc(*reversed(sets()))._asdict(), ("precision", "recall", "density", "coverage")),
+        _attempt(precision, ("precision",)),
+        _attempt(recall, ("recall",)),
+        _attempt(dense, ("density", "coverage")),
     )
 
 
@@ -97,7 +111,7 @@ def of_each_image(features: Features, *, names: Sequence[str], wanted: Sequence[
     """
 
     def compute() -> dict[str, Any]:
-        probabilities = softmax(_logits(features), axis=1)
+        probabilities = classes.probabilities(_logits(features))
         frequent = classes.most_frequent(probabilities, FREQUENT)
         return {
             "classes": {

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 from ml_collections import ConfigDict
-from scipy.special import softmax
 
 from gan_da_jax import checkpoint, classifiers, features, records, run, sampling
 from gan_da_jax.errors import UserError
@@ -20,7 +19,10 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     run.check(workdir, config)
     settings = config.evaluate
     steps = checkpoint.steps(workdir / "checkpoints")
-    where = classifiers.check(settings.classifier, settings.weights)
+    where = classifiers.check(settings.classifier, settings.weights, tap=settings.tap)
+    names = classifiers.CLASSIFIERS[settings.classifier].classes
+    asked = [name for name in settings.classes.split(",") if name.strip()]
+    chosen = classes.select(asked, names) if asked else ()
     if not steps:
         raise UserError(f"{workdir} holds no checkpoint; train it first, with the same --config and --workdir")
     if dry_run:
@@ -31,9 +33,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     classifier = classifiers.load(settings.classifier, settings.weights, taps=())
     tap = settings.tap or classifier.usual_tap
     classifier.require((tap,))
-    asked = [name for name in settings.classes.split(",") if name.strip()]
-    chosen = classes.select(asked, classifier.classes) if asked else ()
-    named = [classifier.classes[number] for number in chosen]
+    named = [names[number] for number in chosen]
     identity = {
         "samples": settings.samples,
         "seed": config.seed,
@@ -62,30 +62,47 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     reasons_of_real = {f"real_{name}": reason for name, reason in of_real["reasons"].items() if "interval" not in name}
     of_real = {f"real_{name}": of_real[name] for name in ("inception_score", "inception_score_1")}
 
+    if "logits" in real:
+        _save_probabilities(workdir, "originals", classifier, real["logits"])
     sample = sampling.sampler(run.network(config))
-    for step, repeat in todo:
-        vectors = sampling.latents(
-            seed=config.seed, stream=f"evaluate {repeat}", count=settings.samples, latent_dim=config.model.latent_dim
-        )
-        images = sample(run.trained_generator(config, workdir, step), vectors)
-        found = extract(images, progress.advance)
-        of_samples = scores.of_classes(found, splits=settings.splits, seed=config.seed, shuffle=False)
-        of_each = scores.of_each_image(found, names=classifier.classes, wanted=chosen)
-        distances = scores.against(found, real, tap=tap, seed=config.seed)
-        parts = (of_samples, of_each, distances)
-        reasons = {name: reason for part in parts for name, reason in part.pop("reasons").items()}
-        row = run.position(config, step) | {"repeat": repeat} | identity | of_samples | of_real | of_each | distances
-        row |= {"real_images": len(originals), "reasons": reasons | reasons_of_real}
-        if repeat == 0 and "logits" in found:
-            sheet = _certainty(images, found["logits"])
-            records.save_png(workdir / "certainty" / f"step_{step:08d}_{classifier.name}.png", sheet)
-        records.append_jsonl(workdir / "scores.jsonl", row)
+    for step in dict.fromkeys(step for step, _ in todo):
+        generator = run.trained_generator(config, workdir, step)
+        for repeat in (repeat for at, repeat in todo if at == step):
+            vectors = sampling.latents(
+                seed=config.seed,
+                stream=f"evaluate {repeat}",
+                count=settings.samples,
+                latent_dim=config.model.latent_dim,
+            )
+            images = sample(generator, vectors)
+            found = extract(images, progress.advance)
+            of_samples = scores.of_classes(found, splits=settings.splits, seed=config.seed, shuffle=False)
+            of_each = scores.of_each_image(found, names=classifier.classes, wanted=chosen)
+            distances = scores.against(found, real, tap=tap, seed=config.seed)
+            parts = (of_samples, of_each, distances)
+            reasons = {name: reason for part in parts for name, reason in part.pop("reasons").items()}
+            row = run.position(config, step) | {"repeat": repeat} | identity
+            row |= of_samples | of_real | of_each | distances
+            row |= {"real_images": len(originals), "reasons": reasons | reasons_of_real}
+            if repeat == 0 and "logits" in found:
+                name = f"step_{step:08d}"
+                sheet = _certainty(images, found["logits"])
+                records.save_png(workdir / "certainty" / f"{name}_{classifier.name}.png", sheet)
+                _save_probabilities(workdir, name, classifier, found["logits"])
+            records.append_jsonl(workdir / "scores.jsonl", row)
     progress.close()
     shown = ", ".join(f"{label} {written(value(row, key))}" for label, key in _HEADLINE.items())
     print(f"{workdir}: step {step} by {classifier.name}, tap {tap}: {shown}")
 
 
+def _save_probabilities(workdir: Path, name: str, classifier: classifiers.Classifier, logits: np.ndarray) -> None:
+    """Keeps the class probabilities of each image, for whoever asks what single images show."""
+    path = workdir / "probabilities" / f"{name}_{classifier.name}.npz"
+    given = classes.probabilities(logits).astype(np.float32)
+    records.save_arrays(path, probabilities=given, classes=np.array(classifier.classes))
+
+
 def _certainty(images: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """A sheet of samples: a row of those that the classifier is surest of, and a row of those it is least sure of."""
-    most, least = classes.by_certainty(softmax(logits.astype(np.float64), axis=1), 8)
+    most, least = classes.by_certainty(classes.probabilities(logits), 8)
     return sampling.grid(np.concatenate([images[most], images[least]]), columns=len(most))

@@ -13,7 +13,7 @@ from gan_da_jax.classifiers import Classifier
 from gan_da_jax.data import collection
 from gan_da_jax.data.images import shown
 from gan_da_jax.errors import UserError
-from gan_da_jax.metrics import scores
+from gan_da_jax.metrics import classes, scores
 from gan_da_jax.progress import Progress
 
 SEED = 2020  # of the shuffle before splitting, of KID's subsets and of the bootstrap; that of torch-fidelity
@@ -28,6 +28,7 @@ def main(
     tap: str | None = None,
     splits: int = 10,
     out: str | None = None,
+    probabilities: str | None = None,
     dry_run: bool = False,
 ) -> None:
     """Scores a folder, zip, `.npz` or `.npy` of images.
@@ -40,18 +41,22 @@ def main(
         tap: the layer whose features are compared; None takes the network's usual one, `2048` of Inception.
         splits: of the Inception Score.
         out: a `.json` file to write.
+        probabilities: a `.npz` file to write: `probabilities` float32 [n, K], the names of the `images` [n], and of the
+            `classes` [K].
         dry_run: check everything that can be checked without classifying an image.
 
     Raises:
         UserError: images, weights or options are wrong.
     """
-    where = classifiers.check(classifier, weights)
+    where = classifiers.check(classifier, weights, tap=tap or "")
     if splits < 1:
         raise UserError(f"--splits is {splits}, but it is at least 1 part")
     if tap is not None and reference is None:
         raise UserError(f"--tap={tap} is the layer that is compared: give a --reference, or leave it out")
     if out is not None:
-        _require_place(Path(out))
+        _require_place("--out", Path(out), ".json")
+    if probabilities is not None:
+        _require_place("--probabilities", Path(probabilities), ".npz")
     with contextlib.ExitStack() as stack:
         own = stack.enter_context(collection.opened(images))
         other = None if reference is None else stack.enter_context(collection.opened(reference))
@@ -64,6 +69,8 @@ def main(
             return
         judge = classifiers.load(classifier, weights, taps=())
         tap = (tap or judge.usual_tap) if other else None
+        if probabilities is not None:
+            judge.require(("logits",))
         wanted = _wanted(judge, tap)
         extract = features.extractor(judge, wanted)
 
@@ -80,9 +87,9 @@ def main(
             )
         found = run(f"images {shown(images)}", own.read(), own.count)
 
-    classes = scores.of_classes(found, splits=splits, seed=SEED, shuffle=True)
+    spread = scores.of_classes(found, splits=splits, seed=SEED, shuffle=True)
     distances = scores.against(found, known, tap=tap, seed=SEED)
-    reasons = classes.pop("reasons") | distances.pop("reasons")
+    reasons = spread.pop("reasons") | distances.pop("reasons")
     result = {
         "images": images,
         "images_count": own.count,
@@ -93,26 +100,29 @@ def main(
         "weights_sha256": judge.weights_sha256,
         "tap": tap,
         "seed": SEED,
-        **classes,
+        **spread,
         **distances,
         "reasons": reasons,
     }
+    if probabilities is not None:
+        given = classes.probabilities(found["logits"]).astype(np.float32)
+        records.save_arrays(probabilities, probabilities=given, images=np.array(own.names), classes=judge.classes)
     if out is not None:
         records.write_json(out, result)
     print(_table(result))
 
 
-def _require_place(out: Path) -> None:
+def _require_place(flag: str, out: Path, suffix: str) -> None:
     """Refuses a file that could not be written once all the work is done."""
     folder = out.absolute().parent
     if out.is_dir():
-        raise UserError(f"--out={shown(out)} is a folder: name a file in it, as in scores.json")
-    if out.suffix != ".json":
-        raise UserError(f"--out={shown(out)}: the file that is written is a .json file, and is to be called so")
+        raise UserError(f"{flag}={shown(out)} is a folder: name a file in it, as in scores{suffix}")
+    if out.suffix != suffix:
+        raise UserError(f"{flag}={shown(out)}: the file that is written is a {suffix} file, and is to be called so")
     if not folder.is_dir():
-        raise UserError(f"--out={shown(out)}: its folder does not exist; make it, or name another file")
+        raise UserError(f"{flag}={shown(out)}: its folder does not exist; make it, or name another file")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"--out={shown(out)}: its folder may not be written to; name another file")
+        raise UserError(f"{flag}={shown(out)}: its folder may not be written to; name another file")
 
 
 def _wanted(judge: Classifier, tap: str | None) -> tuple[str, ...]:

@@ -50,9 +50,9 @@ def read_layers(path: str | Path) -> Layers:
         with h5py.File(path, "r") as file:
             root = file.get("model_weights", file)
             if "layer_names" in root.attrs:
-                pairs = [_named(root, _text(name)) for name in root.attrs["layer_names"]]
+                pairs = [_named(file, root[_text(name)], _text(name)) for name in root.attrs["layer_names"]]
             elif "layers" in file:
-                pairs = [_numbered(file["layers"], key) for key in file["layers"]]
+                pairs = [_numbered(file, file["layers"][key], key) for key in file["layers"]]
             else:
                 raise _Unreadable("it is HDF5, but no Keras weight file: it has neither `layer_names` nor `layers`")
             return {name: tensors for name, tensors in pairs if tensors}
@@ -117,14 +117,13 @@ def _text(name: bytes | str) -> str:
     return name.decode() if isinstance(name, bytes) else name
 
 
-def _named(root: h5py.Group, layer: str) -> tuple[str, dict[str, np.ndarray]]:
-    group = root[layer]
+def _named(file: h5py.File, group: h5py.Group, layer: str) -> tuple[str, dict[str, np.ndarray]]:
     names = [_text(name) for name in group.attrs["weight_names"]]
-    return layer, {name.rpartition("/")[2].removesuffix(":0"): _tensor(group, name) for name in names}
+    return layer, {name.rpartition("/")[2].removesuffix(":0"): _tensor(file, group, name) for name in names}
 
 
-def _numbered(layers: h5py.Group, key: str) -> tuple[str, dict[str, np.ndarray]]:
-    group = layers[key].get("vars", {})
+def _numbered(file: h5py.File, layer: h5py.Group, key: str) -> tuple[str, dict[str, np.ndarray]]:
+    group = layer.get("vars", {})
     if len(group) == 0:
         return key, {}
     if "name" not in group.attrs:
@@ -133,14 +132,14 @@ def _numbered(layers: h5py.Group, key: str) -> tuple[str, dict[str, np.ndarray]]
     if (kind, len(group)) not in _VARIABLES:
         raise _Unreadable(f"layers/{key} has {len(group)} tensors, which no layer that is known here has")
     names = _VARIABLES[kind, len(group)]
-    return _text(group.attrs["name"]), {name: _tensor(group, str(i)) for i, name in enumerate(names)}
+    return _text(group.attrs["name"]), {name: _tensor(file, group, str(i)) for i, name in enumerate(names)}
 
 
-def _tensor(group: h5py.Group, name: str) -> np.ndarray:
+def _tensor(file: h5py.File, group: h5py.Group, name: str) -> np.ndarray:
     node = group[name]
     # Keras writes plain arrays. Anything else could read other files or claim more memory than there is.
-    plain = isinstance(node, h5py.Dataset) and node.file.id == group.file.id and node.id.get_offset() is not None
-    if not plain or node.dtype.kind != "f" or node.nbytes > Path(node.file.filename).stat().st_size:
+    plain = isinstance(node, h5py.Dataset) and node.file.id == file.id and node.id.get_offset() is not None
+    if not plain or node.dtype.kind != "f" or node.nbytes > Path(file.filename).stat().st_size:
         raise _Unreadable(f"{node.name} is not an array of floats stored in this file")
     array = node[()].astype(np.float32)
     if not np.isfinite(array).all():

@@ -88,9 +88,10 @@ def _pickled(path: str | Path) -> Iterator[tuple[str, np.ndarray]]:
         raise UserError(f"{path} is no state dict, a mapping of names to tensors")
     for name in filter(_wanted, content):
         tensor = content[name]
-        # A view can claim more memory than there is.
         plain = isinstance(tensor, torch.Tensor) and tensor.layout == torch.strided and tensor.is_floating_point()
-        if not plain or tensor.numel() * tensor.element_size() > size:
+        # Views, and many names for one storage, can claim more memory than there is.
+        size -= tensor.numel() * tensor.element_size() if plain else 0
+        if not plain or size < 0:
             raise UserError(f"{path}: {name} is not an array of floats stored in this file")
         yield name, tensor.detach().float().numpy()
 

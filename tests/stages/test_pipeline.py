@@ -118,7 +118,7 @@ def test_scores_are_the_formula_on_the_samples(study):
     classifier = classifiers.load("faces_attributes", "")
     assert row["weights_sha256"] == classifier.weights_sha256 and row["classifier_accuracy"] == classifier.accuracy
     generator = run.trained_generator(config, study / "hflip", row["step"])
-    vectors = sampling.latents(seed=0, stream="evaluate", count=40, latent_dim=8)
+    vectors = sampling.latents(seed=0, stream="evaluate 0", count=40, latent_dim=8)
     images = sampling.sampler(run.network(config))(generator, vectors)
 
     def score(images: np.ndarray, splits: int) -> list[float]:
@@ -132,6 +132,11 @@ def test_scores_are_the_formula_on_the_samples(study):
     assert row["inception_score"]["std"] == pytest.approx(np.std(four), rel=1e-3, abs=1e-6)
     assert row["inception_score_1"] == pytest.approx(score(images, 1)[0], rel=1e-5)
     originals = records.load_array(study / "hflip/dataset/originals.npy")
+    for name, of in (("step_00000005", images), ("originals", originals)):
+        with np.load(study / f"hflip/probabilities/{name}_faces_attributes.npz", allow_pickle=False) as kept:
+            expected = special.softmax(np.asarray(classifier.apply(of)["logits"], np.float64), axis=1)
+            np.testing.assert_allclose(kept["probabilities"], expected, atol=1e-5)
+            assert tuple(kept["classes"]) == classifier.classes
     assert row["real_inception_score"]["mean"] == pytest.approx(np.mean(score(originals, 4)), rel=1e-5)
     assert row["real_inception_score_1"] == pytest.approx(score(originals, 1)[0], rel=1e-5)
 

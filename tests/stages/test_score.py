@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import special, stats
 from scipy.spatial.distance import cdist
 
 from gan_da_jax import classifiers, features
@@ -149,7 +150,8 @@ def test_a_zip_file_and_an_array_score_as_the_folder_does(kind, scored, sets, tm
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_scores_do_not_depend_on_the_batch(batch_size, scored, sets, tmp_path, monkeypatch):
     judge = classifiers.load("faces_attributes", "")
-    monkeypatch.setitem(classifiers.CLASSIFIERS, "faces_attributes", lambda weights: judge)
+    entry = classifiers.CLASSIFIERS["faces_attributes"]._replace(load=lambda weights: judge)
+    monkeypatch.setitem(classifiers.CLASSIFIERS, "faces_attributes", entry)
     monkeypatch.setenv("GAN_DA_CACHE", str(tmp_path / "cache"))  # no kept features
     monkeypatch.setattr(features, "batch_size", lambda: batch_size)
     found = score(tmp_path / "s.json", f"--images={sets}/faces", f"--reference={sets}/others", QUICK)
@@ -193,12 +195,28 @@ def test_what_cannot_be_computed_is_null_with_a_reason(sets, tmp_path, capsys):
         (tmp_path / "three").mkdir(exist_ok=True)
         (tmp_path / "three" / f"{i}.png").write_bytes((sets / "faces" / f"{i:03d}.png").read_bytes())
     found = score(tmp_path / "s.json", f"--images={tmp_path}/three", f"--reference={sets}/others.npz", QUICK)
-    null = {"inception_score", "kid", "precision", "recall", "density", "coverage"}
+    null = {"inception_score", "kid", "recall"}
     assert found.keys() == FIELDS
     assert {name for name, value in found.items() if value is None} == null == found["reasons"].keys()
     assert "3 images cannot be divided into 10 splits" in found["reasons"]["inception_score"]
     assert found["fid"] > 0 and found["inception_score_1"] > 1
     assert "kid               - (KID's subset size" in capsys.readouterr().out
+
+
+def test_the_class_probabilities_of_each_image_are_those_of_the_classifier(sets, tmp_path):
+    path = tmp_path / "p.npz"
+    found = score(tmp_path / "s.json", f"--images={sets}/faces", QUICK, f"--probabilities={path}")
+    with np.load(path, allow_pickle=False) as kept:
+        p, names = kept["probabilities"].astype(np.float64), list(kept["images"])
+        assert tuple(kept["classes"]) == faces.CLASSES and p.shape == (120, 12)
+    assert names == sorted(file.name for file in (sets / "faces").iterdir())
+    np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
+    judge = classifiers.load("faces_attributes", "")
+    for name in names[:3]:
+        logits = judge.apply(np.asarray(Image.open(sets / "faces" / name).convert("RGB"))[None])["logits"]
+        np.testing.assert_allclose(p[names.index(name)], special.softmax(np.float64(logits[0])), atol=1e-5)
+    one = np.exp(np.mean([stats.entropy(row, p.mean(0)) for row in p]))
+    assert found["inception_score_1"] == pytest.approx(one, rel=1e-5)
 
 
 def test_without_a_reference_there_is_the_inception_score(scored, sets, tmp_path):

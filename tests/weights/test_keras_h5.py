@@ -132,6 +132,17 @@ def _new_layout(path, kind="dense", tensors=1, **attributes):
             group[str(i)] = np.ones(2, np.float32)
 
 
+def test_a_layer_of_another_file_is_refused(tmp_path):
+    _write(tmp_path / "other.h5")
+    _write(tmp_path / "x.h5")
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        (root,) = [group for group in (file, file.get("model_weights")) if group and "layer_names" in group.attrs]
+        del root["dense"]
+        root["dense"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "dense")
+    with pytest.raises(UserError, match="not an array of floats stored in this file"):
+        keras_h5.read_layers(tmp_path / "x.h5")
+
+
 @pytest.mark.parametrize(
     ("write", "reason"),
     [

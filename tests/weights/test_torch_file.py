@@ -126,6 +126,8 @@ def test_a_hostile_torch_file_is_refused(torch, tmp_path):
     refused(path, saved({"a": torch.ones(2, dtype=torch.int32)}), "a is not an array of floats")
     refused(path, saved({"a": torch.ones(2, 2).to_sparse()}), "a is not an array of floats")
     refused(path, saved({"a": torch.ones(1).expand(1 << 40)}), "a is not an array of floats")
+    shared = torch.ones(1000)
+    refused(path, saved({f"{i}": shared for i in range(100)}), "not an array of floats stored in this file")
     refused(path, saved({"a": torch.tensor([1.0, np.inf])}), "a holds values that are not finite")
 
     source = saved({"a": torch.zeros(1 << 20)})
