@@ -1,4 +1,7 @@
-"""The paper's first source: CelebA. Give the official archive with `--config.data.path=img_align_celeba.zip`."""
+"""The paper's first source: CelebA. Give the official archive with `--config.data.path=img_align_celeba.zip`.
+
+Through TensorFlow Datasets: `--config.data.source=tfds --config.data.dataset=celeb_a --config.data.path=`.
+"""
 
 from ml_collections import ConfigDict
 

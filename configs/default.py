@@ -13,8 +13,11 @@ def get_config() -> ConfigDict:
     config.seed = 0  # 0 to 2**32 - 1; everything random in a run follows from it, the choice of the originals too
 
     config.data = ConfigDict()
-    config.data.source = "faces"  # faces (procedural, needs no data) | folder | zip
-    config.data.path = ""  # the folder or zip file; empty for faces
+    config.data.source = "faces"  # faces (procedural, needs no data) | folder | zip | tfds (TensorFlow Datasets)
+    config.data.path = ""  # the folder or zip file; empty for faces; for tfds its data folder, empty for the usual one
+    # The data set's name in tfds, as in celeb_a or cifar10:3.0.2; with #LABEL, only the images of that class, as in
+    # oxford_iiit_pet#pomeranian. Empty for other sources.
+    config.data.dataset = ""
     config.data.count = 1000  # originals, chosen by seed; the paper has 1,000
     config.data.image_size = 128  # pixels: 32, 64, 128 or 256; the paper has 128
     config.data.resize = "stretch"  # stretch (as in the paper) | center_crop (largest centred square first)

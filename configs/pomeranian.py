@@ -1,4 +1,8 @@
-"""The paper's second source: Pomeranians. Give your folder of pictures with `--config.data.path=DIR`."""
+"""The paper's second source: Pomeranians. Give your folder of pictures with `--config.data.path=DIR`.
+
+The 200 of Oxford-IIIT Pet alone, through TensorFlow Datasets: `--config.data.source=tfds --config.data.path=
+--config.data.dataset=oxford_iiit_pet#pomeranian --config.data.count=200`.
+"""
 
 from ml_collections import ConfigDict
 

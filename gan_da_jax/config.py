@@ -73,9 +73,13 @@ def check(config: ConfigDict) -> None:
             raise UserError(f"config.{name} is {fields[name]}, but it is at least {least} {unit}")
     if not 0 <= config.seed < 2**32:
         raise UserError(f"config.seed is {config.seed}, but it is 0 to {2**32 - 1}")
-    if (config.data.source == "faces") != (config.data.path == ""):
-        hint = "leave it empty" if config.data.source == "faces" else "name the images, as in --config.data.path=DIR"
-        raise UserError(f"config.data.path is {config.data.path!r} for data.source {config.data.source}: {hint}")
+    source = config.data.source
+    if source != "tfds" and (source == "faces") != (config.data.path == ""):
+        hint = "leave it empty" if source == "faces" else "name the images, as in --config.data.path=DIR"
+        raise UserError(f"config.data.path is {config.data.path!r} for data.source {source}: {hint}")
+    if (source == "tfds") != (config.data.dataset != ""):
+        hint = "name one, as in --config.data.dataset=celeb_a" if source == "tfds" else "leave it empty, or use tfds"
+        raise UserError(f"config.data.dataset is {config.data.dataset!r} for data.source {source}: {hint}")
     if config.train.kimg < 0 or (config.train.kimg == 0 and config.train.epochs < 1):
         raise UserError("config.train.epochs is at least 1 epoch, or config.train.kimg is above 0")
     if not config.train.learning_rate > 0:

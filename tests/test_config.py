@@ -17,9 +17,11 @@ def test_shipped_configs_are_valid(module):
         ("seed", -1, "0 to 4294967295"),
         ("seed", 2**32, "0 to 4294967295"),
         ("seed", 1.5, "takes a value like 0"),
-        ("data.source", "web", "faces, folder, zip"),
+        ("data.source", "web", "faces, folder, zip, tfds"),
         ("data.source", "folder", "name the images"),
+        ("data.source", "tfds", "--config.data.dataset=celeb_a"),
         ("data.path", "somewhere", "leave it empty"),
+        ("data.dataset", "celeb_a", "leave it empty"),
         ("data.count", 0, "at least 1 image"),
         ("data.count", True, "takes a value like 1000"),
         ("data.image_size", 100, "32, 64, 128, 256"),
@@ -49,6 +51,14 @@ def test_impossible_values_are_named(field, value, message):
     with pytest.raises(UserError, match=field.split(".")[-1]) as caught:
         config.check(wrong)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_tfds_needs_no_path():
+    some = default.get_config()
+    some.data.source, some.data.dataset = "tfds", "celeb_a"
+    config.check(some)
+    some.data.path = "/data/tfds"
+    config.check(some)
 
 
 def test_count_matters_only_with_a_policy():

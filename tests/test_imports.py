@@ -58,6 +58,8 @@ def test_imports_point_one_way(file):
         ("h5py", "weights/keras_h5.py"),
         ("torch", "weights/torch_file.py"),
         ("safetensors", "weights/torch_file.py"),
+        ("tensorflow", "data/tfds.py"),
+        ("tensorflow_datasets", "data/tfds.py"),
     ],
 )
 def test_a_library_stays_in_one_file(library, owner):

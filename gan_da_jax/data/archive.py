@@ -15,10 +15,11 @@ from gan_da_jax.errors import UserError
 _BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError)
 
 
-def load(*, path: str, count: int, image_size: int, resize: str, seed: int, skip_bad: bool) -> Images:
+def load(*, path: str, dataset: str, count: int, image_size: int, resize: str, seed: int, skip_bad: bool) -> Images:
     """Chooses `count` of a zip file's JPEG, PNG and WebP images by `seed`, see `images.choose`; ids are entry names.
 
     Nothing is ever extracted to the disk, so entries that point elsewhere ("../x.jpg") are mere names.
+    `dataset` has nothing to name.
 
     Raises:
         UserError: no such zip file, too few images, or bad ones and not `skip_bad`.

@@ -57,10 +57,10 @@ def render(seed: int, indices: np.ndarray, image_size: int) -> tuple[np.ndarray,
     return pixels, labels
 
 
-def load(*, path: str, count: int, image_size: int, resize: str, seed: int, skip_bad: bool) -> Images:
+def load(*, path: str, dataset: str, count: int, image_size: int, resize: str, seed: int, skip_bad: bool) -> Images:
     """The source `faces`: faces 0 to count - 1 of `seed`, so that a larger count only appends.
 
-    There is no end of faces: `available` is 2**32. `path`, `resize` and `skip_bad` have nothing to act on.
+    There is no end of faces: `available` is 2**32. `path`, `dataset`, `resize` and `skip_bad` have nothing to act on.
 
     Returns:
         Images with ids `face_000000`, `face_000001`, ...

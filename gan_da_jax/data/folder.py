@@ -9,8 +9,10 @@ from gan_da_jax.data.images import MAX_BYTES, Images, Unreadable, choose, shown,
 from gan_da_jax.errors import UserError
 
 
-def load(*, path: str, count: int, image_size: int, resize: str, seed: int, skip_bad: bool) -> Images:
+def load(*, path: str, dataset: str, count: int, image_size: int, resize: str, seed: int, skip_bad: bool) -> Images:
     """Chooses `count` of a folder's JPEG, PNG and WebP images by `seed`, see `images.choose`; ids are relative paths.
+
+    `dataset` has nothing to name.
 
     Raises:
         UserError: no such folder, too few images, or bad ones and not `skip_bad`.

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from gan_da_jax import augment, checkpoint, records, run, sampling
 from gan_da_jax.augment import policy
 from gan_da_jax.config import augmented_count, generator_config, generator_workdir
-from gan_da_jax.data import manifest
+from gan_da_jax.data import manifest, tfds
 from gan_da_jax.data.sources import SOURCES
 from gan_da_jax.errors import UserError
 from gan_da_jax.progress import Progress
@@ -27,9 +27,14 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, export: Pa
         print(f"{dataset}: {_summary(made)}, as prepared before")
     else:
         parts = policy.parse(config.augment.policy)
+        plan = f"{dataset}: would hold {config.data.count} originals and {augmented_count(config)} augmented images"
+        where = {"path": config.data.path, "dataset": config.data.dataset}
+        if dry_run and config.data.source == "tfds" and not tfds.is_prepared(**where):
+            print(f"{plan}; {config.data.dataset} would be downloaded and prepared first")
+            return
         pools, ids, source = _load(config, parts)
         if dry_run:
-            print(f"{dataset}: would hold {config.data.count} originals and {augmented_count(config)} augmented images")
+            print(plan)
             return
         if "generated" in policy.pool_sizes(parts, config.augment.count):
             pools["generated"] = _generate(config, workdir, pools["originals"], len(ids["generated"]))
@@ -66,6 +71,7 @@ def _load(config: ConfigDict, parts: tuple[policy.Part, ...]) -> tuple[dict, dic
     more = sizes.get("more", 0)
     real = SOURCES[data.source](
         path=data.path,
+        dataset=data.dataset,
         count=data.count + more,
         image_size=data.image_size,
         resize=data.resize,
@@ -78,10 +84,12 @@ def _load(config: ConfigDict, parts: tuple[policy.Part, ...]) -> tuple[dict, dic
         pools["more"], ids["more"] = real.pixels[data.count :], real.ids[data.count :]
     if "generated" in sizes:
         ids["generated"] = [f"generated_{i:06d}" for i in range(sizes["generated"])]
+    place = Path(data.path).expanduser().resolve() if data.path else None
     source = {
         "kind": data.source,
-        "name": Path(data.path).expanduser().resolve().name.removesuffix(".zip") if data.path else data.source,
-        "path": str(Path(data.path).expanduser().resolve()) if data.path else "",
+        "name": data.dataset or (place.name.removesuffix(".zip") if place else data.source),
+        "path": str(place) if place else "",
+        "dataset": data.dataset,
         "available": real.available,
         "count": data.count,
         "image_size": data.image_size,

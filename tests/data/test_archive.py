@@ -30,7 +30,7 @@ def pack(path, files, compression=zipfile.ZIP_DEFLATED):
 
 
 def load(path, **changes):
-    arguments = {"count": 1, "image_size": 16, "resize": "center_crop", "seed": 4, "skip_bad": False}
+    arguments = {"dataset": "", "count": 1, "image_size": 16, "resize": "center_crop", "seed": 4, "skip_bad": False}
     return archive.load(path=str(path), **{**arguments, **changes})
 
 
@@ -41,9 +41,8 @@ def test_a_zip_like_celeba_s_equals_the_folder_it_unpacks_to(tmp_path, compressi
     for name, data in PICTURES.items():
         (tmp_path / "unpacked" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "unpacked" / name).write_bytes(data)
-    expected = folder.load(
-        path=str(tmp_path / "unpacked"), count=7, image_size=16, resize="center_crop", seed=4, skip_bad=False
-    )
+    arguments = {"dataset": "", "count": 7, "image_size": 16, "resize": "center_crop", "seed": 4, "skip_bad": False}
+    expected = folder.load(path=str(tmp_path / "unpacked"), **arguments)
     assert found.ids == expected.ids and set(found.ids) <= set(PICTURES)
     assert found.available == expected.available == 12
     np.testing.assert_array_equal(found.pixels, expected.pixels)

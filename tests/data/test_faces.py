@@ -93,7 +93,7 @@ def test_labels_show_in_the_pixels():
 
 
 def test_load_appends_when_the_count_grows():
-    arguments = {"path": "", "image_size": 32, "resize": "stretch", "seed": 9, "skip_bad": False}
+    arguments = {"path": "", "dataset": "", "image_size": 32, "resize": "stretch", "seed": 9, "skip_bad": False}
     few, many = faces.load(count=5, **arguments), faces.load(count=12, **arguments)
     assert many.ids[:6] == few.ids + ["face_000005"] and len(many.ids) == 12
     np.testing.assert_array_equal(many.pixels[:5], few.pixels)

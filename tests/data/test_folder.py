@@ -22,7 +22,7 @@ def save(path, number):
 
 
 def load(path, **changes):
-    arguments = {"count": 1, "image_size": 8, "resize": "stretch", "seed": 0, "skip_bad": False}
+    arguments = {"dataset": "", "count": 1, "image_size": 8, "resize": "stretch", "seed": 0, "skip_bad": False}
     return folder.load(path=str(path), **{**arguments, **changes})
 
 
