@@ -7,11 +7,11 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "gan_da_jax"
 LAYERS = [
-    {"errors", "prng", "augment", "models", "metrics"},
+    {"errors", "prng", "augment", "models", "metrics", "fitting"},
     {"gan", "records", "progress"},
     {"parallel", "data", "weights", "checkpoint"},
-    {"classifiers", "sampling", "configs"},
-    {"config", "features"},
+    {"classifiers", "sampling", "configs", "thumbnails"},
+    {"config", "features", "leakage"},
     {"run", "report"},
     {"stages"},
     {"main"},
@@ -73,6 +73,6 @@ def test_only_parallel_says_pmap():
 
 def test_pure_code_knows_no_config_path_or_flag():
     for file in FILES:
-        if part(file) in ("augment", "models", "metrics", "gan", "prng"):
+        if part(file) in ("augment", "models", "metrics", "fitting", "gan", "prng"):
             roots = {name.split(".")[0] for name in imported(file)}
             assert not roots & {"absl", "ml_collections", "pathlib", "os"}, file

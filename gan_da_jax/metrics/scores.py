@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from gan_da_jax.errors import UserError
-from gan_da_jax.metrics import classes
+from gan_da_jax.metrics import classes, memorisation
 from gan_da_jax.metrics.fid import fid
 from gan_da_jax.metrics.inception_score import bootstrap_interval, inception_score
 from gan_da_jax.metrics.kid import kid
@@ -123,6 +123,47 @@ def of_each_image(features: Features, *, names: Sequence[str], wanted: Sequence[
         }
 
     return _attempt(compute, ("classes",))
+
+
+def copies(
+    training: Mapping[str, tuple[np.ndarray, np.ndarray | None]],
+) -> Callable[[Mapping[str, np.ndarray]], tuple[dict[str, Any], memorisation.Nearest | None]]:
+    """Prepares the search for copies of training images.
+
+    Args:
+        training: arrays [n, ...] under `pixels` and `features`, each with that of the mirror images or None, see
+            `memorisation.training`.
+
+    Returns:
+        A function of the samples' arrays [m, ...] under the same names. It returns `memorisation` {pixels, features},
+        each {share, expected}: the share of samples that are taken for copies, and that expected of real images. What
+        cannot be computed is None, and `reasons` says why. Beside it, the training images nearest in pixels, or None.
+    """
+    known, unknown = {}, {}
+    for name, (images, mirrored) in training.items():
+        try:
+            known[name] = memorisation.training(_rows(images), None if mirrored is None else _rows(mirrored))
+        except UserError as error:
+            unknown[name] = str(error)
+
+    def search(samples: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], memorisation.Nearest | None]:
+        found, shares, reasons = {}, dict.fromkeys(training), dict(unknown)
+        for name, images in known.items():
+            try:
+                found[name] = memorisation.nearest(_rows(samples[name]), images)
+                shares[name] = {"share": memorisation.share(found[name], images), "expected": images.expected}
+            except UserError as error:
+                reasons[name] = str(error)
+        if "pixels" not in found:
+            return {"memorisation": None, "reasons": {"memorisation": reasons["pixels"]}}, None
+        reasons = {f"memorisation.{name}": reason for name, reason in reasons.items()}
+        return {"memorisation": shares, "reasons": reasons}, found["pixels"]
+
+    return search
+
+
+def _rows(images: np.ndarray) -> np.ndarray:
+    return images.reshape(len(images), -1)
 
 
 def _logits(features: Features) -> np.ndarray:

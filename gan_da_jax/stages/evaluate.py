@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax import checkpoint, classifiers, features, records, run, sampling
+from gan_da_jax import checkpoint, classifiers, features, leakage, records, run, sampling
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import classes, scores
+from gan_da_jax.metrics.memorisation import Nearest
 from gan_da_jax.metrics.summary import value, written
 from gan_da_jax.progress import Progress
+from gan_da_jax.thumbnails import thumbnails
 
 _HEADLINE = {"IS": "inception_score", "real images' IS": "real_inception_score", "FID": "fid", "KID": "kid"}
 
@@ -46,7 +48,9 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     done = {
         (row["step"], row["repeat"])
         for row in records.read_jsonl(workdir / "scores.jsonl")
-        if identity.items() <= row.items() and (row["classes"] or {"wanted": named})["wanted"] == named
+        if identity.items() <= row.items()
+        and "leakage" in row
+        and (row["classes"] or {"wanted": named})["wanted"] == named
     }
     todo = [(step, repeat) for step in steps for repeat in range(settings.repeats) if (step, repeat) not in done]
     if not todo:
@@ -61,6 +65,9 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     of_real = scores.of_classes(real, splits=settings.splits, seed=config.seed, shuffle=False)
     reasons_of_real = {f"real_{name}": reason for name, reason in of_real["reasons"].items() if "interval" not in name}
     of_real = {f"real_{name}": of_real[name] for name in ("inception_score", "inception_score_1")}
+    meters = leakage.meters(originals, config.augment.policy)
+    small = thumbnails(originals)
+    search = scores.copies({"pixels": (small, small[:, :, ::-1]), "features": (real[tap], None)})
 
     if "logits" in real:
         _save_probabilities(workdir, "originals", classifier, real["logits"])
@@ -75,20 +82,21 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
                 latent_dim=config.model.latent_dim,
             )
             images = sample(generator, vectors)
-            found = extract(images, progress.advance)
-            of_samples = scores.of_classes(found, splits=settings.splits, seed=config.seed, shuffle=False)
-            of_each = scores.of_each_image(found, names=classifier.classes, wanted=chosen)
-            distances = scores.against(found, real, tap=tap, seed=config.seed)
-            parts = (of_samples, of_each, distances)
+            found, small = extract(images, progress.advance), thumbnails(images)
+            copies, nearest = search({"pixels": small, "features": found[tap]})
+            parts = (
+                scores.of_classes(found, splits=settings.splits, seed=config.seed, shuffle=False),
+                scores.of_each_image(found, names=names, wanted=chosen),
+                scores.against(found, real, tap=tap, seed=config.seed),
+                leakage.read(meters, small),
+                copies,
+            )
             reasons = {name: reason for part in parts for name, reason in part.pop("reasons").items()}
-            row = run.position(config, step) | {"repeat": repeat} | identity
-            row |= of_samples | of_real | of_each | distances
+            row = run.position(config, step) | {"repeat": repeat} | identity | of_real
+            row |= {name: found for part in parts for name, found in part.items()}
             row |= {"real_images": len(originals), "reasons": reasons | reasons_of_real}
-            if repeat == 0 and "logits" in found:
-                name = f"step_{step:08d}"
-                sheet = _certainty(images, found["logits"])
-                records.save_png(workdir / "certainty" / f"{name}_{classifier.name}.png", sheet)
-                _save_probabilities(workdir, name, classifier, found["logits"])
+            if repeat == 0:
+                _show(workdir, f"step_{step:08d}", classifier, images, found.get("logits"), originals, nearest)
             records.append_jsonl(workdir / "scores.jsonl", row)
     progress.close()
     shown = ", ".join(f"{label} {written(value(row, key))}" for label, key in _HEADLINE.items())
@@ -102,7 +110,33 @@ def _save_probabilities(workdir: Path, name: str, classifier: classifiers.Classi
     records.save_arrays(path, probabilities=given, classes=np.array(classifier.classes))
 
 
+def _show(
+    workdir: Path,
+    name: str,
+    classifier: classifiers.Classifier,
+    images: np.ndarray,
+    logits: np.ndarray | None,
+    originals: np.ndarray,
+    nearest: Nearest | None,
+) -> None:
+    """Writes what a person looks at: the surest and the least sure samples, and those most like copies."""
+    if logits is not None:
+        _save_probabilities(workdir, name, classifier, logits)
+        sheet = _certainty(images, logits)
+        records.save_png(workdir / "certainty" / f"{name}_{classifier.name}.png", sheet)
+    if nearest is not None:
+        records.save_png(workdir / "memorisation" / f"{name}.png", _closest(images, originals, nearest))
+
+
 def _certainty(images: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """A sheet of samples: a row of those that the classifier is surest of, and a row of those it is least sure of."""
     most, least = classes.by_certainty(classes.probabilities(logits), 8)
     return sampling.grid(np.concatenate([images[most], images[least]]), columns=len(most))
+
+
+def _closest(images: np.ndarray, originals: np.ndarray, nearest: Nearest) -> np.ndarray:
+    """A sheet of the samples most like copies, the most first, above the originals (or their mirror images) nearest."""
+    worst = np.argsort(nearest.ratio, kind="stable")[:8]
+    below = originals[nearest.image[worst]]
+    below = np.where(nearest.mirrored[worst, None, None, None], below[:, :, ::-1], below)
+    return sampling.grid(np.concatenate([images[worst], below]), columns=len(worst))

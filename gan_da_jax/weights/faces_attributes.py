@@ -3,16 +3,13 @@
 import hashlib
 import time
 import zipfile
-from functools import partial
 from pathlib import Path
 
-import flax.linen as nn
 import flax.traverse_util
 import jax
 import numpy as np
-import optax
 
-from gan_da_jax import prng, records
+from gan_da_jax import fitting, prng, records
 from gan_da_jax.data import faces
 from gan_da_jax.errors import UserError
 from gan_da_jax.models import attributes
@@ -22,13 +19,14 @@ TRAINED_ON = 6144  # faces
 HELD_OUT = 1024  # faces
 EPOCHS = 6
 BATCH = 32
-LEARNING_RATE = 3e-3  # at the start; it falls to 0 along a cosine
+LEARNING_RATE = 3e-3  # at the start, see `fitting.fit`
 NETWORK = attributes.Attributes(len(faces.CLASSES))
 
 
 def path() -> Path:
     """Where the weights are kept; the name changes with whatever determines them."""
-    code = b"".join(Path(module.__file__).read_bytes() for module in (attributes, faces)) + Path(__file__).read_bytes()
+    files = [*(module.__file__ for module in (attributes, faces, fitting)), __file__]
+    code = b"".join(Path(file).read_bytes() for file in files)
     return records.cache_dir() / "weights" / f"faces_attributes-{records.sha256(code)[:16]}.npz"
 
 
@@ -67,7 +65,7 @@ def digest(variables: dict) -> str:
 
 
 def train(count: int = TRAINED_ON, epochs: int = EPOCHS) -> tuple[dict, float]:
-    """Trains on `count` faces, each softened by some amount, so that a GAN's soft pictures are judged by content.
+    """Trains on `count` faces, each softened by some amount, as `fitting.fit` does.
 
     Faces are never flipped or inverted: such pictures are to look strange to the network.
 
@@ -75,32 +73,15 @@ def train(count: int = TRAINED_ON, epochs: int = EPOCHS) -> tuple[dict, float]:
         As `load`; the very same on every call on the same machine.
     """
     pixels, labels = faces.render(SEED, np.arange(count), attributes.SIZE)
-    variables = _fit(attributes.prepare(pixels), faces.class_of(labels), epochs=epochs)
+    variables = fitting.fit(
+        NETWORK,
+        attributes.prepare(pixels),
+        faces.class_of(labels),
+        prng.stream(0, "faces_attributes"),
+        epochs=epochs,
+        batch_size=BATCH,
+        learning_rate=LEARNING_RATE,
+    )
     pixels, labels = faces.render(SEED, np.arange(count, count + HELD_OUT), 2 * attributes.SIZE)
     logits = jax.jit(NETWORK.apply)(variables, attributes.prepare(pixels))["logits"]
     return jax.device_get(variables), float(np.mean(np.argmax(logits, axis=-1) == faces.class_of(labels)))
-
-
-@partial(jax.jit, static_argnames="epochs")
-def _fit(images: jax.Array, classes: jax.Array, *, epochs: int) -> dict:
-    """Minimises the cross-entropy of prepared `images` [n, 32, 32, 3] and `classes` int [n]; n >= BATCH."""
-    softness, start, order = jax.random.split(prng.stream(0, "faces_attributes"), 3)
-    mean3 = nn.avg_pool(images, (3, 3), padding="SAME", count_include_pad=False)
-    images += jax.random.uniform(softness, (len(images), 1, 1, 1)) * (mean3 - images)
-
-    per_epoch = len(images) // BATCH
-    orders = jax.vmap(lambda key: jax.random.permutation(key, len(images)))(jax.random.split(order, epochs))
-    batches = orders[:, : per_epoch * BATCH].reshape(epochs * per_epoch, BATCH)
-    optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, len(batches)))
-
-    def loss(variables, batch):
-        logits = NETWORK.apply(variables, images[batch])["logits"]
-        return optax.softmax_cross_entropy_with_integer_labels(logits, classes[batch]).mean()
-
-    def step(state, batch):
-        variables, moments = state
-        updates, moments = optimizer.update(jax.grad(loss)(variables, batch), moments)
-        return (optax.apply_updates(variables, updates), moments), None
-
-    variables = NETWORK.init(start, images[:1])
-    return jax.lax.scan(step, (variables, optimizer.init(variables)), batches)[0][0]

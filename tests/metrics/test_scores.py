@@ -113,3 +113,20 @@ def test_classes_of_each_image():
     assert found["most_frequent"][0] == ["a", 2] and len(found["most_frequent"]) == 3
     found = scores.of_each_image({"logits": logits}, names=("a", "b", "c"), wanted=())["classes"]
     assert found["top1_share"] is None and found["mean_probability"] is None and found["wanted"] == []
+
+
+def test_copies_are_shares_with_what_is_expected_or_a_reason():
+    rng = np.random.default_rng(0)
+    real, other = rng.normal(size=(30, 2, 2, 3)), rng.normal(size=(30, 5))
+    search = scores.copies({"pixels": (real, real[:, :, ::-1]), "features": (other, None)})
+    samples = np.concatenate([real[3:5], real[7:8, :, ::-1], rng.normal(size=(1, 2, 2, 3)) + 9])
+    found, nearest = search({"pixels": samples, "features": np.full((4, 5), np.nan)})
+    assert found["memorisation"] == {"pixels": {"share": 0.75, "expected": 1 / 31}, "features": None}
+    assert list(found["reasons"]) == ["memorisation.features"]
+    assert list(nearest.image[:3]) == [3, 4, 7] and list(nearest.mirrored[:3]) == [False, False, True]
+
+    found, nearest = scores.copies({"pixels": (real[:2], None), "features": (other[:2], None)})({})
+    assert found["memorisation"] is None and nearest is None
+    assert found["reasons"] == {
+        "memorisation": "2 images are too few to know how near real ones come to each other: 3 are needed"
+    }

@@ -141,6 +141,27 @@ def test_scores_are_the_formula_on_the_samples(study):
     assert row["real_inception_score_1"] == pytest.approx(score(originals, 1)[0], rel=1e-5)
 
 
+def test_leakage_and_copies_are_in_every_row_and_on_a_sheet(study):
+    for row in records.read_jsonl(study / "contrast+generated/scores.jsonl"):
+        assert list(row["leakage"]) == ["contrast", "invert", "hflip", "vflip"]
+        for op, reading in row["leakage"].items():
+            assert 0 <= reading["accuracy"] <= 1
+            assert (reading["share"] is None) == (f"leakage.{op}" in row["reasons"])
+        assert row["memorisation"]["pixels"]["expected"] == row["memorisation"]["features"]["expected"] == 1 / 25
+        sheet = Image.open(study / f"contrast+generated/memorisation/step_{row['step']:08d}.png")
+        assert sheet.size == (8 * 34 + 2, 2 * 34 + 2)
+
+
+def test_rows_of_before_the_meters_are_made_again(study):
+    path = study / "none/scores.jsonl"
+    before = records.read_jsonl(path)
+    fields = ("leakage", "memorisation")
+    records.write_jsonl(path, [{name: row[name] for name in row if name not in fields} for row in before])
+    do(*command("evaluate", study / "none", "none"))
+    assert records.read_jsonl(path)[len(before) :] == before
+    records.write_jsonl(path, before)
+
+
 def test_evaluating_again_adds_only_what_is_new(study, capsys):
     before = records.read_jsonl(study / "none/scores.jsonl")
     do(*command("evaluate", study / "none", "none"))

@@ -1,0 +1,124 @@
+"""Generated images that are copies of training images: nearest neighbours in pixels or in any network's features."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_da_jax.errors import UserError
+from gan_da_jax.metrics.features import matrix, same_width
+
+USUAL = 0.01  # the share of real images that may be taken for copies
+_BLOCK = 2**24  # distances held at once: 128 MiB
+
+
+class Training(NamedTuple):
+    """The training images, and what is unusually near to them.
+
+    Attributes:
+        images: float64 [n, d].
+        mirrored: float64 [n, d], their mirror images, or None where these are not searched.
+        threshold: an image whose `Nearest.ratio` is below is taken for a copy.
+        expected: the share of real images below it, 0..1.
+    """
+
+    images: np.ndarray
+    mirrored: np.ndarray | None
+    threshold: float
+    expected: float
+
+
+class Nearest(NamedTuple):
+    """The training image next to each image.
+
+    Attributes:
+        image: int [m], its index.
+        mirrored: bool [m], whether it is its mirror image that is near.
+        ratio: float64 [m], 0..1: its distance over that of the second nearest training image; 1 where both are 0.
+    """
+
+    image: np.ndarray
+    mirrored: np.ndarray
+    ratio: np.ndarray
+
+
+def training(images: np.ndarray, mirrored: np.ndarray | None = None) -> Training:
+    """Finds from the training images alone how near a real image comes to others.
+
+    A distance by itself says little: blurred and pale images are near to everything. So the distance of the nearest
+    training image is taken over that of the second nearest (the ratio test of Lowe, Distinctive image features from
+    scale-invariant keypoints, 2004), which is about 1 for any image but a copy. Each training image in turn is compared
+    with all others, and the threshold is the k-th smallest of the n ratios, k = 1% of n + 1 or at least 1: a further
+    real image is as likely to rank below it as any, so k in n + 1 are expected to. An image that was copied is found
+    unless the training images hold it twice.
+
+    Args:
+        images: real numbers [n, d], one image a row; pixels or features.
+        mirrored: the same of their mirror images, to find mirrored copies, too; an image is as far as the nearer one.
+
+    Raises:
+        UserError: fewer than 3 images, other shapes, or numbers that are not finite.
+    """
+    images, mirrored = matrix(images), None if mirrored is None else matrix(mirrored)
+    if len(images) < 3:
+        raise UserError(f"{len(images)} images are too few to know how near real ones come to each other: 3 are needed")
+    ratios = _nearest(images, images, mirrored, itself=True).ratio
+    rank = max(1, round(USUAL * (len(images) + 1)))
+    return Training(images, mirrored, float(np.sort(ratios)[rank - 1]), rank / (len(images) + 1))
+
+
+def nearest(samples: np.ndarray, training: Training) -> Nearest:
+    """Finds the training image next to each sample.
+
+    Args:
+        samples: real numbers [m, d], m >= 1, made as the training images were.
+        training: as from the function of that name.
+
+    Raises:
+        UserError: other shapes, or numbers that are not finite.
+    """
+    samples = matrix(samples)
+    same_width(samples, training.images)
+    return _nearest(samples, training.images, training.mirrored, itself=False)
+
+
+def share(found: Nearest, training: Training) -> float:
+    """The share of samples, 0..1, that are taken for copies; to be read beside `training.expected`."""
+    return float(np.mean(found.ratio < training.threshold))
+
+
+def _nearest(x: np.ndarray, y: np.ndarray, mirrored: np.ndarray | None, *, itself: bool) -> Nearest:
+    """As `nearest`; with `itself`, x is y and an image is no neighbour of itself, nor is its own mirror image."""
+    parts = []
+    for rows, squares in _blocks(x, y):
+        flipped = np.zeros(squares.shape, bool)
+        if mirrored is not None:
+            other = _squares(x[rows], mirrored)
+            flipped = other < squares
+            squares = np.minimum(squares, other)
+        here = np.arange(len(squares))
+        if itself:
+            squares[here, here + rows.start] = np.inf
+        image = np.argmin(squares, axis=1)
+        first, second = np.sqrt(np.partition(squares, 1, axis=1)[:, :2]).T
+        ratio = np.divide(first, second, out=np.ones(len(first)), where=second > 0)
+        parts.append((image, flipped[here, image], ratio))
+    return Nearest(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    height = max(1, _BLOCK // len(y))
+    for start in range(0, len(x), height):
+        rows = slice(start, start + height)
+        yield rows, _squares(x[rows], y)
+
+
+def _squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The squared distances [m, n] of all rows, off by rounding alone; what that leaves of equal rows is far below any
+    distance that matters here.
+    """
+    squares = x @ y.T
+    squares *= -2
+    squares += np.sum(x**2, axis=1)[:, None]
+    squares += np.sum(y**2, axis=1)
+    return np.maximum(squares, 0)
