@@ -39,6 +39,10 @@ SCORES = (
 KEYS = tuple(key for score in SCORES for key in (score.key, score.real) if key)
 
 
+# What may choose the best checkpoint: scores of which papers agree that less is better, the first that was measured.
+CHOOSING = ("fid", "kid")
+
+
 class Curve(NamedTuple):
     """A score over the training: float64 arrays [steps evaluated]; `low` and `high` are the extremes over the seeds."""
 
@@ -118,6 +122,15 @@ def join(rows: Sequence[Row]) -> dict[str, dict]:
             mean, ci95 = interval(measured)
             joined[key] = {"mean": mean, "ci95": ci95, "values": values}
     return joined
+
+
+def best(rows: Sequence[Row], key: str) -> Row | None:
+    """The evaluation of one seed with the lowest number under `key`, of equal ones the earliest; None if none has it.
+
+    The number of the chosen one is optimistic: chance helped to choose it, and is still in it.
+    """
+    measured = [row for row in rows if value(row, key) is not None]
+    return min(measured, key=lambda row: (value(row, key), row["step"]), default=None)
 
 
 def curve(rows: Sequence[Row], key: str) -> Curve:

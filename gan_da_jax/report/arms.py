@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from gan_da_jax.config import FREE_FIELDS, flatten
-from gan_da_jax.metrics.summary import SCORES, Score, join, pool, value
+from gan_da_jax.metrics.summary import CHOOSING, SCORES, Score, best, join, pool, value
 from gan_da_jax.report.runs import Run, judge
 
 # Fields in which runs may differ and still be repeats of one arm.
@@ -42,10 +42,19 @@ class Arm(NamedTuple):
         return any(value(row, score.key) is not None for run in self.runs for row in run.scores for score in SCORES)
 
 
-class Standing(NamedTuple):
-    """An arm on a board: the evaluations of all its checkpoints and, one a seed, those of the last checkpoint.
+class Best(NamedTuple):
+    """The best checkpoint of each seed, as the score `by` chooses it, with its evaluations joined."""
 
-    Several sets of samples of one checkpoint and seed are one evaluation, see `pool`.
+    by: str
+    rows: dict[int, dict[str, Any]]
+    scores: dict[str, dict[str, Any]]
+
+
+class Standing(NamedTuple):
+    """An arm on a board: the evaluations of all its checkpoints and, one a seed, those of the last and the best one.
+
+    Several sets of samples of one checkpoint and seed are one evaluation, see `pool`. `best` is None where nothing that
+    may choose was measured.
     """
 
     number: int
@@ -53,6 +62,16 @@ class Standing(NamedTuple):
     course: list[dict[str, Any]]
     last: dict[int, dict[str, Any]]
     scores: dict[str, dict[str, Any]]
+    best: Best | None
+
+    def run(self, seed: int) -> Run:
+        """The run of one seed."""
+        return next(run for run in self.arm.runs if run.seed == seed)
+
+    @property
+    def sets(self) -> list[list[dict[str, Any]]]:
+        """The evaluations of all sets of samples of the last checkpoint, for each seed."""
+        return [row["sets"] for row in self.last.values()]
 
 
 class Board(NamedTuple):
@@ -69,6 +88,11 @@ class Board(NamedTuple):
     def scores(self) -> list[Score]:
         """The scores that at least one arm has; the first one leads."""
         return [score for score in SCORES if any(score.key in standing.scores for standing in self.standings)]
+
+    @property
+    def deciding(self) -> Score | None:
+        """The score by which one arm is better than another; None where only disputed ones were measured."""
+        return next((score for score in self.scores if score.key in CHOOSING), None)
 
     def ranked(self, score: Score) -> list[Standing]:
         """The standings that have this score, from the best mean to the worst; a disputed score's from the highest."""
@@ -157,7 +181,17 @@ def compare(arms: list[Arm]) -> list[Board]:
             # Seeds that are still behind wait: joining different checkpoints would pass off progress as chance.
             latest = max(step for _, step in course)
             last = {seed: row for (seed, step), row in course.items() if step == latest}
-            standing = Standing(number, arm, list(course.values()), last, join(list(last.values())))
+            standing = Standing(
+                number, arm, list(course.values()), last, join(list(last.values())), _best(course, last)
+            )
             found.setdefault((arm.source, *by), []).append(standing)
     boards = [Board(*key, found[key]) for key in sorted(found)]
     return [board for board in boards if board.scores]
+
+
+def _best(course: dict[tuple[int, int], dict], last: dict[int, dict]) -> Best | None:
+    for by in CHOOSING:
+        rows = {seed: best([row for (of, _), row in course.items() if of == seed], by) for seed in last}
+        if all(rows.values()):
+            return Best(by, rows, join(list(rows.values())))
+    return None

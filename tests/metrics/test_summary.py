@@ -58,6 +58,14 @@ def test_curve_takes_mean_and_extremes_at_each_step_in_any_order_of_rows(course,
         assert (curve.low[place], curve.high[place]) == (min(course[epoch]), max(course[epoch]))
 
 
+def test_best_is_the_lowest_and_of_equal_ones_the_earliest():
+    rows = [{"step": step, "fid": fid} for step, fid in ((9, 2.0), (3, None), (5, 2.0), (7, 4.0))]
+    assert summary.best(rows, "fid")["step"] == 5
+    assert summary.best(rows, "kid") is None and summary.best([], "fid") is None
+    assert summary.best([{"step": 1, "kid": {"mean": 0.2}}, {"step": 2, "kid": {"mean": 0.1}}], "kid")["step"] == 2
+    assert {score.better for score in summary.SCORES if score.key in summary.CHOOSING} == {"lower"}
+
+
 def test_curve_of_nothing_is_empty():
     assert [len(found) for found in summary.curve([{"step": 1, "epoch": 1.0}], "fid")] == [0, 0, 0, 0]
 
