@@ -65,6 +65,11 @@ def written(number: float | None) -> str:
     return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.2f}" if abs(number) >= 1 else f"{number:#.3g}"
 
 
+def signed(number: float) -> str:
+    """A difference of scores as people read it: as `written`, with its sign."""
+    return ("−" if number < 0 else "+") + written(abs(number))
+
+
 def pool(rows: Sequence[Row]) -> dict[str, Any]:
     """Joins the evaluations of several sets of samples of one checkpoint into one.
 

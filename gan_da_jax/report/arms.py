@@ -1,6 +1,7 @@
 """Runs -> arms (what differs in the seed only) -> boards (arms whose scores may be compared)."""
 
 import json
+import re
 import statistics
 from collections import Counter
 from typing import Any, NamedTuple
@@ -35,6 +36,11 @@ class Arm(NamedTuple):
         """The name and the settings."""
         settings = ", ".join(f"{field}={found}" for field, found in self.settings.items())
         return f"{self.name} ({settings})" if settings else self.name
+
+    @property
+    def terms(self) -> list[str]:
+        """The ops of the policy with their arguments, as they are written; [] of `none`."""
+        return [] if self.policy == "none" else re.split(r"\+(?![^(]*\))", self.policy)
 
     @property
     def evaluated(self) -> bool:
@@ -94,11 +100,26 @@ class Board(NamedTuple):
         """The score by which one arm is better than another; None where only disputed ones were measured."""
         return next((score for score in self.scores if score.key in CHOOSING), None)
 
+    @property
+    def headline(self) -> list[Score]:
+        """The leading and the deciding score: those that a short account gives."""
+        return list(dict.fromkeys(score for score in (self.scores[0], self.deciding) if score))
+
     def ranked(self, score: Score) -> list[Standing]:
         """The standings that have this score, from the best mean to the worst; a disputed score's from the highest."""
         having = [standing for standing in self.standings if score.key in standing.scores]
         sign = 1 if score.better == "lower" else -1
         return sorted(having, key=lambda standing: sign * standing.scores[score.key]["mean"])
+
+    def candidates(self, score: Score) -> list[Standing]:
+        """The ranked arms that an answer may name: `more` only if it is alone, for real images are no augmentation."""
+        ranked = self.ranked(score)
+        return [standing for standing in ranked if standing.arm.policy != "more"] or ranked
+
+    @property
+    def best(self) -> Standing | None:
+        """The first candidate by the deciding score, if there is such a score."""
+        return self.candidates(self.deciding)[0] if self.deciding else None
 
     def real(self, score: Score) -> float | None:
         """The score of the real images, averaged over the arms; None if it was not measured."""
@@ -131,7 +152,7 @@ def group(runs: list[Run]) -> tuple[list[Arm], dict[str, str]]:
         for (source, policy, count, setting), same in groups.items()
     ]
     # The originals alone come first, then single policies, then pairs, small before large.
-    arms.sort(key=lambda arm: (arm.source, arm.policy != "none", arm.policy.count("+"), arm.count, arm.label))
+    arms.sort(key=lambda arm: (arm.source, len(arm.terms), arm.count, arm.label))
     return arms, left_out
 
 

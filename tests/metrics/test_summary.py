@@ -78,6 +78,11 @@ def test_written(number, text):
     assert summary.written(number) == text
 
 
+@pytest.mark.parametrize(("number", "text"), [(-11.8, "−11.80"), (0.053, "+0.0530"), (0.0, "+0.00")])
+def test_signed(number, text):
+    assert summary.signed(number) == text
+
+
 def test_pool_averages_scores_over_the_sets_that_have_them():
     rows = [
         {"step": 1, "repeat": 0, "inception_score": {"mean": 2.0, "std": 0.1, "splits": 10}, "fid": 60.0, "kid": None},
