@@ -12,8 +12,8 @@ def leaks(board: Board) -> dict[str, Any] | None:
     """The leakage of every arm of a board; None if no meter was read.
 
     Returns:
-        `ops`, all that were looked for, with the accuracy of their meters, averaged over the arms; `arms`: (standing, entry of each op as `shares.leakage` gives it); and
-        `reasons`, why meters are blind or shares missing.
+        `ops`, all that were looked for, with the accuracy of their meters, averaged over the arms; `arms`: (standing,
+        entry of each op as `shares.leakage` gives it); and `reasons`, why meters are blind or shares missing.
     """
     found = [(standing, leakage(standing.sets)) for standing in board.standings]
     found = [(standing, of_ops) for standing, of_ops in found if of_ops]

@@ -216,7 +216,7 @@ def test_arm_without_the_leading_score_keeps_its_row_and_its_reason(tmp_path, ma
     make_run(tmp_path / "a", distance=20.0)
     make_run(tmp_path / "b", level=None, distance=30.0, policy="hflip", count=20)
     found = page_of(tmp_path)
-    assert any("".join(row.split()).startswith("hflip@20|0||4|4.096|–||–|") for row in found.rows)
+    assert any("".join(row.split()).startswith("hflip@20|0|4|4.096||–||–|") for row in found.rows)
     assert "Not computed for hflip@20: Inception Score;" in found.text
 
 
