@@ -35,13 +35,18 @@ def _make_run(
     distance=None,
     repeats=1,
     wanted=(),
+    leakage=None,
+    memorised=None,
+    probabilities=0,
     train=None,
     extra=None,
 ):
     """Scores rise towards `level` plus a draw of the seed; a sample grid has 8 x 8 plain tiles of `size` pixels.
 
     With the level None the classifier's weights end before its last layer. FID falls towards `distance`; without one,
-    there are too few images for it.
+    there are too few images for it. `leakage` is the share
+    that each op's meter reads (None: it is blind), `memorised` the share of near copies, both plus a draw of the seed;
+    `probabilities` the number of classes whose probabilities are written for each sample.
     """
     rng = np.random.default_rng([seed, count, sum(policy.encode())])
     ops = [op.partition("(")[0] for op in policy.split("+")] if policy != "none" else []
@@ -119,15 +124,29 @@ def _make_run(
                 **_of_classes(level and 1 + (level - 1) * rise + chance + 0.02 * repeat, wanted, rng),
                 **_distances(distance and distance * (3 - 2 * rise + chance) + 0.5 * repeat),
                 "real_images": originals,
+                **_shares(leakage, memorised, rng),
                 "reasons": (
                     {} if level else dict.fromkeys(_CLASSES, "the weights end before the classifier's last layer")
                 )
-                | ({} if distance else dict.fromkeys(_DISTANCES, "1 image is too few")),
+                | ({} if distance else dict.fromkeys(_DISTANCES, "1 image is too few"))
+                | {
+                    f"leakage.{op}": "originals look the same" for op, share in (leakage or {}).items() if share is None
+                },
             }
             records.append_jsonl(folder / "scores.jsonl", row | (extra or {}))
         if level and grids:
             sheet = tiles(2)
             records.save_png(folder / "certainty" / f"step_{int(16 * epoch):08d}_{classifier}.png", sheet)
+        if memorised is not None:
+            records.save_png(folder / "memorisation" / f"step_{int(16 * epoch):08d}.png", tiles(2))
+        for name in (f"step_{int(16 * epoch):08d}", "originals") if probabilities else ():
+            table = rng.dirichlet(np.full(probabilities, 0.3), 50).astype(np.float32)
+            names = np.array([f"class {number}" for number in range(probabilities)])
+            with (
+                records.atomic(folder / "probabilities" / f"{name}_{classifier}.npz") as path,
+                open(path, "wb") as file,
+            ):
+                np.savez(file, probabilities=table, classes=names)
     return folder
 
 
@@ -164,3 +183,19 @@ def _distances(fid):
         "density": 25 / (20 + fid),
         "coverage": 15 / (15 + fid),
     }
+
+
+def _shares(leakage, memorised, rng):
+    found = {}
+    if leakage is not None:
+        found["leakage"] = {
+            op: {"share": None, "low": None, "high": None, "accuracy": 0.52}
+            if share is None
+            else {"share": (read := max(0, share + rng.normal(0, 0.01))), "low": read - 0.03, "high": read + 0.03}
+            | {"accuracy": 0.97}
+            for op, share in leakage.items()
+        }
+    if memorised is not None:
+        pixels = {"share": max(0, memorised + rng.normal(0, 0.01)), "expected": 0.05}
+        found["memorisation"] = {"pixels": pixels, "features": pixels | {"expected": 0.07} if memorised else None}
+    return found

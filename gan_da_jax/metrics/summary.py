@@ -39,6 +39,10 @@ SCORES = (
 KEYS = tuple(key for score in SCORES for key in (score.key, score.real) if key)
 
 
+# What may choose the best checkpoint: scores of which papers agree that less is better, the first that was measured.
+CHOOSING = ("fid", "kid")
+
+
 class Curve(NamedTuple):
     """A score over the training: float64 arrays [steps evaluated]; `low` and `high` are the extremes over the seeds."""
 
@@ -59,6 +63,11 @@ def written(number: float | None) -> str:
     if number is None:
         return "–"
     return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.2f}" if abs(number) >= 1 else f"{number:#.3g}"
+
+
+def signed(number: float) -> str:
+    """A difference of scores as people read it: as `written`, with its sign."""
+    return ("−" if number < 0 else "+") + written(abs(number))
 
 
 def pool(rows: Sequence[Row]) -> dict[str, Any]:
@@ -118,6 +127,15 @@ def join(rows: Sequence[Row]) -> dict[str, dict]:
             mean, ci95 = interval(measured)
             joined[key] = {"mean": mean, "ci95": ci95, "values": values}
     return joined
+
+
+def best(rows: Sequence[Row], key: str) -> Row | None:
+    """The evaluation of one seed with the lowest number under `key`, of equal ones the earliest; None if none has it.
+
+    The number of the chosen one is optimistic: chance helped to choose it, and is still in it.
+    """
+    measured = [row for row in rows if value(row, key) is not None]
+    return min(measured, key=lambda row: (value(row, key), row["step"]), default=None)
 
 
 def curve(rows: Sequence[Row], key: str) -> Curve:

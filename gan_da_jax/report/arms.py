@@ -1,12 +1,13 @@
 """Runs -> arms (what differs in the seed only) -> boards (arms whose scores may be compared)."""
 
 import json
+import re
 import statistics
 from collections import Counter
 from typing import Any, NamedTuple
 
 from gan_da_jax.config import FREE_FIELDS, flatten
-from gan_da_jax.metrics.summary import SCORES, Score, join, pool, value
+from gan_da_jax.metrics.summary import CHOOSING, SCORES, Score, best, join, pool, value
 from gan_da_jax.report.runs import Run, judge
 
 # Fields in which runs may differ and still be repeats of one arm.
@@ -37,15 +38,29 @@ class Arm(NamedTuple):
         return f"{self.name} ({settings})" if settings else self.name
 
     @property
+    def terms(self) -> list[str]:
+        """The ops of the policy with their arguments, as they are written; [] of `none`."""
+        return [] if self.policy == "none" else re.split(r"\+(?![^(]*\))", self.policy)
+
+    @property
     def evaluated(self) -> bool:
         """Whether any of its runs has a score."""
         return any(value(row, score.key) is not None for run in self.runs for row in run.scores for score in SCORES)
 
 
-class Standing(NamedTuple):
-    """An arm on a board: the evaluations of all its checkpoints and, one a seed, those of the last checkpoint.
+class Best(NamedTuple):
+    """The best checkpoint of each seed, as the score `by` chooses it, with its evaluations joined."""
 
-    Several sets of samples of one checkpoint and seed are one evaluation, see `pool`.
+    by: str
+    rows: dict[int, dict[str, Any]]
+    scores: dict[str, dict[str, Any]]
+
+
+class Standing(NamedTuple):
+    """An arm on a board: the evaluations of all its checkpoints and, one a seed, those of the last and the best one.
+
+    Several sets of samples of one checkpoint and seed are one evaluation, see `pool`. `best` is None where nothing that
+    may choose was measured.
     """
 
     number: int
@@ -53,6 +68,16 @@ class Standing(NamedTuple):
     course: list[dict[str, Any]]
     last: dict[int, dict[str, Any]]
     scores: dict[str, dict[str, Any]]
+    best: Best | None
+
+    def run(self, seed: int) -> Run:
+        """The run of one seed."""
+        return next(run for run in self.arm.runs if run.seed == seed)
+
+    @property
+    def sets(self) -> list[list[dict[str, Any]]]:
+        """The evaluations of all sets of samples of the last checkpoint, for each seed."""
+        return [row["sets"] for row in self.last.values()]
 
 
 class Board(NamedTuple):
@@ -70,11 +95,31 @@ class Board(NamedTuple):
         """The scores that at least one arm has; the first one leads."""
         return [score for score in SCORES if any(score.key in standing.scores for standing in self.standings)]
 
+    @property
+    def deciding(self) -> Score | None:
+        """The score by which one arm is better than another; None where only disputed ones were measured."""
+        return next((score for score in self.scores if score.key in CHOOSING), None)
+
+    @property
+    def headline(self) -> list[Score]:
+        """The leading and the deciding score: those that a short account gives."""
+        return list(dict.fromkeys(score for score in (self.scores[0], self.deciding) if score))
+
     def ranked(self, score: Score) -> list[Standing]:
         """The standings that have this score, from the best mean to the worst; a disputed score's from the highest."""
         having = [standing for standing in self.standings if score.key in standing.scores]
         sign = 1 if score.better == "lower" else -1
         return sorted(having, key=lambda standing: sign * standing.scores[score.key]["mean"])
+
+    def candidates(self, score: Score) -> list[Standing]:
+        """The ranked arms that an answer may name: `more` only if it is alone, for real images are no augmentation."""
+        ranked = self.ranked(score)
+        return [standing for standing in ranked if standing.arm.policy != "more"] or ranked
+
+    @property
+    def best(self) -> Standing | None:
+        """The first candidate by the deciding score, if there is such a score."""
+        return self.candidates(self.deciding)[0] if self.deciding else None
 
     def real(self, score: Score) -> float | None:
         """The score of the real images, averaged over the arms; None if it was not measured."""
@@ -107,7 +152,7 @@ def group(runs: list[Run]) -> tuple[list[Arm], dict[str, str]]:
         for (source, policy, count, setting), same in groups.items()
     ]
     # The originals alone come first, then single policies, then pairs, small before large.
-    arms.sort(key=lambda arm: (arm.source, arm.policy != "none", arm.policy.count("+"), arm.count, arm.label))
+    arms.sort(key=lambda arm: (arm.source, len(arm.terms), arm.count, arm.label))
     return arms, left_out
 
 
@@ -157,7 +202,17 @@ def compare(arms: list[Arm]) -> list[Board]:
             # Seeds that are still behind wait: joining different checkpoints would pass off progress as chance.
             latest = max(step for _, step in course)
             last = {seed: row for (seed, step), row in course.items() if step == latest}
-            standing = Standing(number, arm, list(course.values()), last, join(list(last.values())))
+            standing = Standing(
+                number, arm, list(course.values()), last, join(list(last.values())), _best(course, last)
+            )
             found.setdefault((arm.source, *by), []).append(standing)
     boards = [Board(*key, found[key]) for key in sorted(found)]
     return [board for board in boards if board.scores]
+
+
+def _best(course: dict[tuple[int, int], dict], last: dict[int, dict]) -> Best | None:
+    for by in CHOOSING:
+        rows = {seed: best([row for (of, _), row in course.items() if of == seed], by) for seed in last}
+        if all(rows.values()):
+            return Best(by, rows, join(list(rows.values())))
+    return None

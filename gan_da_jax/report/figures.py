@@ -1,8 +1,9 @@
 """Numbers to matplotlib figures to PNG and SVG bytes: no state, no files, equal bytes for equal input."""
 
+import contextlib
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 STROKES = (("o", "-"), ("s", (0, (4, 1.5))), ("^", (0, (1, 1.2))), ("D", (0, (5, 1, 1, 1))))
 INK, MUTED, RULE = "#1f2937", "#6b7280", "#e5e7eb"
 REAL = {"color": MUTED, "linewidth": 1.1, "linestyle": (0, (6, 3))}
+DIRECTIONS = {
+    "disputed": "← better (the paper)   ·   better (the field) →",
+    "higher": "higher is better →",
+    "lower": "← lower is better",
+}
 STYLE = {
     "axes.edgecolor": MUTED,
     "axes.labelcolor": MUTED,
@@ -53,6 +59,38 @@ class Place(NamedTuple):
     values: Sequence[float]
 
 
+@contextlib.contextmanager
+def panel(height: float, width: float = WIDTH) -> Iterator[tuple[Figure, Axes]]:
+    """A figure of this size in inches with its axes, for as long as the style of the report is set."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.add_subplot()
+        axes.grid(axis="y", color=RULE, linewidth=0.6)
+        axes.set_axisbelow(True)
+        yield figure, axes
+
+
+def strips(rows: Sequence[tuple[str, np.ndarray]]) -> Figure:
+    """Rows of pictures below each other, each under its label.
+
+    Args:
+        rows: a label and uint8 [H, W, 3] a row.
+    """
+    with rc_context(STYLE):
+        heights = [WIDTH * pixels.shape[0] / pixels.shape[1] for _, pixels in rows]
+        line = 0.23  # inches of a label
+        figure = Figure(figsize=(WIDTH, total := sum(heights) + line * len(rows)))
+        top = total
+        for (label, pixels), height in zip(rows, heights, strict=True):
+            axes = figure.add_axes((0, (top - line - height) / total, 1, height / total))
+            axes.set_axis_off()
+            axes.imshow(pixels, aspect="auto", interpolation="none")  # in an SVG file: the pixels as they are
+            name = label if len(label) <= 70 else f"{label[:69]}…"
+            figure.text(0.005, (top - line + 0.04) / total, name, fontweight="bold", va="bottom")
+            top -= line + height
+        return figure
+
+
 def look(index: int) -> dict[str, Any]:
     """The colour, marker and line of the arm number `index`, the same in every figure of a report."""
     marker, line = STROKES[index // len(COLOURS) % len(STROKES)]
@@ -67,9 +105,8 @@ def curves(arms: Mapping[str, tuple[int, Curve]], *, label: str, real: float | N
         label: the name of the score.
         real: the score of the real images, or None.
     """
-    with rc_context(STYLE):
-        entries = len(arms) + (real is not None)
-        figure, axes = _panel(2.8 + 0.16 * ((entries + 1) // 2))
+    entries = len(arms) + (real is not None)
+    with panel(2.8 + 0.16 * ((entries + 1) // 2)) as (figure, axes):
         shade = 0.14 if len(arms) <= 5 else 0.06  # many overlapping bands would turn to mud
         for name, (index, curve) in arms.items():
             style = look(index)
@@ -86,7 +123,9 @@ def curves(arms: Mapping[str, tuple[int, Curve]], *, label: str, real: float | N
         return figure
 
 
-def ranking(places: Sequence[Place], *, label: str, real: float | None, better: str) -> Figure:
+def ranking(
+    places: Sequence[Place], *, label: str, real: float | None, better: str, mark: str = "real images"
+) -> Figure:
     """The arms' final scores: mean, 95% interval as a bar, seeds as rings.
 
     Args:
@@ -94,9 +133,9 @@ def ranking(places: Sequence[Place], *, label: str, real: float | None, better: 
         label: the name of the score.
         real: the score of the real images, or None.
         better: `higher`, `lower` or `disputed`: which way the notes at the foot of the figure point.
+        mark: what `real` is the number of.
     """
-    with rc_context(STYLE):
-        figure, axes = _panel(1.15 + 0.24 * len(places))
+    with panel(1.15 + 0.24 * len(places)) as (figure, axes):
         order = places[::-1]  # y grows upwards
         for y, place in enumerate(order):
             if place.ci95:
@@ -107,20 +146,11 @@ def ranking(places: Sequence[Place], *, label: str, real: float | None, better: 
                 axes.scatter(place.values, [y] * len(place.values), **ring, zorder=4)
             else:
                 axes.scatter([place.mean], [y], s=32, color=COLOURS[0], zorder=4)
-            axes.annotate(
-                written(place.mean),
-                (1, y),
-                xycoords=("axes fraction", "data"),
-                xytext=(6, 0),
-                textcoords="offset points",
-                va="center",
-                fontweight="bold",
-                annotation_clip=False,
-            )
+            at_the_edge(axes, y, place.mean)
         if real is not None:
             axes.axvline(real, **REAL, zorder=1)
             axes.annotate(
-                f"real images {written(real)}",
+                f"{mark} {written(real)}",
                 (real, 1),
                 xycoords=("data", "axes fraction"),
                 xytext=(0, 3),
@@ -129,25 +159,45 @@ def ranking(places: Sequence[Place], *, label: str, real: float | None, better: 
                 color=MUTED,
                 annotation_clip=False,
             )
-        # An interval of two seeds can be many times wider than all the scores: it may leave the picture, they may not.
-        points = [number for place in places for number in place.values] + ([] if real is None else [real])
-        ends = [number for place in places for number in place.ci95 or []]
-        room = max(max(points) - min(points), 0.02 * abs(max(points)), 1e-6)
-        low, high = max(min(ends + points), min(points) - room), min(max(ends + points), max(points) + room)
+        low, high, room = reach(places, [] if real is None else [real])
         axes.set_xlim(low - 0.06 * room, high + 0.06 * room)
         axes.set_ylim(-0.7, len(order) - 0.3)
-        labels = [textwrap.fill(place.label, 26, max_lines=2, placeholder="…") for place in order]
-        axes.set_yticks(range(len(order)), labels, color=INK)
-        axes.spines["left"].set_visible(False)
-        axes.grid(axis="x", color=RULE, linewidth=0.6)
-        axes.grid(axis="y", color=RULE, linewidth=0.6, linestyle=(0, (1, 2)))
-        notes = {
-            "disputed": "← better (the paper)   ·   better (the field) →",
-            "higher": "higher is better →",
-            "lower": "← lower is better",
-        }
-        axes.set_xlabel(f"{label}\n{notes[better]}", linespacing=1.5)
+        name_rows(axes, range(len(order)), [place.label for place in order])
+        axes.set_xlabel(f"{label}\n{DIRECTIONS[better]}", linespacing=1.5)
         return figure
+
+
+def name_rows(axes: Axes, heights: Sequence[float], labels: Sequence[str]) -> None:
+    """Writes what stands in each row to the left of the picture, in two lines at most, and draws the guides."""
+    axes.set_yticks(heights, [textwrap.fill(label, 26, max_lines=2, placeholder="…") for label in labels], color=INK)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", color=RULE, linewidth=0.6)
+    axes.grid(axis="y", color=RULE, linewidth=0.6, linestyle=(0, (1, 2)))
+
+
+def at_the_edge(axes: Axes, y: float, number: float) -> None:
+    """Writes a number to the right of the picture, at a height in data units."""
+    axes.annotate(
+        written(number),
+        (1, y),
+        xycoords=("axes fraction", "data"),
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        fontweight="bold",
+        annotation_clip=False,
+    )
+
+
+def reach(places: Sequence[Place], others: Sequence[float]) -> tuple[float, float, float]:
+    """The ends of an axis, and the room beside its points.
+
+    An interval of two seeds can be many times wider than all the scores: it may leave the picture, they may not.
+    """
+    points = [number for place in places for number in place.values] + list(others)
+    ends = [number for place in places for number in place.ci95 or []]
+    room = max(max(points) - min(points), 0.02 * abs(max(points)), 1e-6)
+    return max(min(ends + points), min(points) - room), min(max(ends + points), max(points) + room), room
 
 
 def losses(seeds: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *, limits: tuple[float, float]) -> Figure:
@@ -158,8 +208,7 @@ def losses(seeds: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *, limits
         limits: the ends of the loss axis, shared by the panels of a report so that arms can be compared. The axis is
             logarithmic when both are positive and 30 times apart or more.
     """
-    with rc_context(STYLE):
-        figure, axes = _panel(2.2, width=3.4)
+    with panel(2.2, width=3.4) as (figure, axes):
         for number, (epochs, generator, discriminator) in enumerate(seeds):
             faint = {"linewidth": 1.3 if number == 0 else 0.9, "alpha": 1 if number == 0 else 0.4}
             axes.plot(epochs, generator, color=COLOURS[0], label="generator" if number == 0 else None, **faint)
@@ -186,14 +235,6 @@ def svg(figure: Figure) -> bytes:
     style = b'<style type="text/css">'
     font = b"text{font-family:system-ui,sans-serif!important}"
     return _bytes(figure, "svg", {"Date": None, "Creator": None}).replace(style, style + font, 1)
-
-
-def _panel(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.grid(axis="y", color=RULE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    return figure, axes
 
 
 def _epochs(axes: Axes) -> None:

@@ -1,29 +1,17 @@
-"""A board -> what the page says of its scores: who leads, by how much, what limits that, and what is missing."""
+"""A board -> what the page and the summary say of it: the verdict, who leads, what limits that, and what is missing."""
 
 import math
 import statistics
 from collections.abc import Iterator
 from typing import Any
 
+from gan_da_jax.metrics.comparison import rank_agreement
 from gan_da_jax.metrics.summary import SCORES, Score, curve, value
+from gan_da_jax.report import caveats, controls, verdict
 from gan_da_jax.report.arms import Board, Standing
 
-CLASSIFIERS = {
-    "inception_v3_2015": "The classifier is the network of the original Inception Score and FID. Published scores "
-    "mostly rest on 50,000 generated images; from fewer images the same generator gets a lower Inception Score and a "
-    "higher FID.",
-    "inception_v3": "The classifier is the 1,000-class Inception-v3 of Keras, not the 2015 network that published "
-    "Inception Scores and FIDs are taken with: compare these numbers with each other, not with published ones.",
-    "inception_v3_torchvision": "The classifier is the 1,000-class Inception-v3 of torchvision, not the 2015 network "
-    "that published Inception Scores and FIDs are mostly taken with: compare these numbers with each other, not with "
-    "published ones.",
-}
-OTHER_CLASSIFIER = (
-    "The classifier is not the Inception network: these numbers are not comparable with any published Inception Score "
-    "or FID, only with each other."
-)
-PUBLISHED_TAP = "2048"
-OTHER_TAP = " Published FIDs compare features of tap 2048; these are of another tap, on another scale."
+FEWEST = 4  # arms of which an order can agree with another: three fall into the same one by chance once in six
+CLOSE = 0.4  # Kendall's tau from which on two orders are called alike: 7 of 10 pairs of arms stand the same way round
 
 
 def tell(board: Board) -> dict[str, Any]:
@@ -35,9 +23,8 @@ def tell(board: Board) -> dict[str, Any]:
     """
     lead = board.scores[0]
     ranked = board.ranked(lead)
-    ends = [standing.scores[lead.key]["ci95"] for standing in (ranked[0], ranked[-1])]
     rows = [row for standing in board.standings for row in standing.last.values()]
-    epochs, kimg = (sorted({row[key] for row in rows}) for key in ("epoch", "kimg"))
+    against = controls.against(board)
     cells = [(standing, score) for standing in board.standings for score in board.scores]
     return {
         "board": board,
@@ -45,18 +32,16 @@ def tell(board: Board) -> dict[str, Any]:
         "disputed": lead.better == "disputed",
         "ranked": ranked,
         "rest": [standing for standing in board.standings if lead.key not in standing.scores],
-        "overlap": max(low for low, _ in ends) <= min(high for _, high in ends) if all(ends) else None,
-        "distances": [(score, board.ranked(score)[0]) for score in board.scores if score.better == "lower"],
+        "verdict": verdict.sentences(board, against),
+        "caveats": caveats.tell(board, against),
+        "against": against,
+        "agreement": agreement(board),
+        "distances": [(score, board.candidates(score)[0]) for score in board.scores if score.better == "lower"],
         "real": {score.key: board.real(score) for score in board.scores},
         "real_images": max(row["real_images"] for row in rows),
         "accuracies": sorted({row["classifier_accuracy"] for row in rows} - {None}),
-        "weights": len({row["weights_sha256"] for row in rows}),
+        "repeated": any(len(standing.last) > 1 for standing in board.standings),
         "sets": sorted({len(row["sets"]) for row in rows}),
-        "epochs": epochs,
-        "kimg": kimg,
-        # Epochs end with a step, which may run into the next epoch: only a whole one counts as a difference.
-        "uneven": epochs[-1] - epochs[0] >= 1 and kimg[-1] > 1.01 * kimg[0],
-        "note": _note(board),
         "spread": {(standing.number, score.key): _spread(standing, score) for standing, score in cells},
         "chance": [(score, found) for score in board.scores if (found := _chance(board, score)) is not None],
         "resampled": {standing.number: _resampled(standing) for standing in board.standings},
@@ -65,14 +50,46 @@ def tell(board: Board) -> dict[str, Any]:
     }
 
 
+def entries(boards: list[Board]) -> list[dict[str, Any]]:
+    """One entry a board for summary.json: what its arms were judged by, the verdict, all caveats and the agreement."""
+    return [
+        {
+            "source": board.source,
+            "classifier": board.classifier,
+            "tap": board.tap,
+            "samples": board.samples,
+            "splits": board.splits,
+            "verdict": verdict.sentences(board, against),
+            "caveats": caveats.tell(board, against),
+            "agreement": {score.key: found for score, found in agreement(board)},
+        }
+        for board in boards
+        for against in [controls.against(board)]
+    ]
+
+
+def agreement(board: Board) -> list[tuple[Score, dict[str, Any]]]:
+    """Whether FID and KID put the arms in the order in which a reading of the Inception Score does.
+
+    Returns:
+        Each of the two with `arms`, how many have both scores, `FEWEST` at least; `tau`, Kendall's, of the means: above
+        0 where few goes with few, as the paper reads the Inception Score, below 0 as the field does; and `reading`,
+        `paper`, `field` or, where the order is closer to neither than to chance, None.
+    """
+    lead, found = board.scores[0], []
+    for score in board.scores:
+        both = [one.scores for one in board.standings if {lead.key, score.key} <= one.scores.keys()]
+        if lead.better == "disputed" and score.better == "lower" and len(both) >= FEWEST:
+            tau = rank_agreement(*([one[key]["mean"] for one in both] for key in (lead.key, score.key)))
+            if tau is not None:
+                reading = "paper" if tau >= CLOSE else "field" if tau <= -CLOSE else None
+                found.append((score, {"arms": len(both), "tau": tau, "reading": reading}))
+    return found
+
+
 def _sets(standing: Standing) -> Iterator[dict[str, Any]]:
     """The evaluations of the last checkpoint, one a seed and set of samples."""
     return (found for row in standing.last.values() for found in row["sets"])
-
-
-def _note(board: Board) -> str:
-    note = CLASSIFIERS.get(board.classifier, OTHER_CLASSIFIER)
-    return note + OTHER_TAP if board.classifier == "inception_v3_2015" and board.tap != PUBLISHED_TAP else note
 
 
 def _spread(standing: Standing, score: Score) -> float | None:

@@ -5,29 +5,39 @@ import statistics
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import jinja2
 
-from gan_da_jax import records
 from gan_da_jax.config import flatten
-from gan_da_jax.metrics.summary import written
-from gan_da_jax.report import findings, pictures, sights
+from gan_da_jax.metrics.summary import signed, written
+from gan_da_jax.report import findings, pictures, sights, suspects
 from gan_da_jax.report.arms import Arm, Board, differing
+from gan_da_jax.report.plan import Plan
 from gan_da_jax.report.runs import Run
+
+if TYPE_CHECKING:
+    from gan_da_jax.report.charts import Chart  # which takes seconds to import
 
 
 def render(
-    title: str, arms: list[Arm], boards: list[Board], left_out: Mapping[str, str], charts: Mapping[tuple, bytes]
+    title: str,
+    arms: list[Arm],
+    boards: list[Board],
+    left_out: Mapping[str, str],
+    plan: Plan | None,
+    charts: Mapping[tuple, "Chart"],
 ) -> str:
-    """Builds the page; it loads nothing from elsewhere.
+    """Builds the page; it loads nothing from elsewhere, and links only to the folders of runs.
 
     Args:
         title: the name of what is reported.
         arms: all arms.
         boards: the boards of these arms; [] if none is evaluated yet.
         left_out: name of a run -> name of the run that it repeats.
-        charts: SVG files under the keys of `charts.draw`.
+        plan: which runs of a study are not there; None if this is no study.
+        charts: as from `charts.draw`.
 
     Raises:
         UserError: a sample grid or preview of a run is no readable picture.
@@ -39,30 +49,45 @@ def render(
         lstrip_blocks=True,
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
     )
-    environment.filters["written"] = written
-    uris = {key: pictures.uri("image/svg+xml", svg) for key, svg in charts.items()}
+    environment.filters |= {"written": written, "signed": signed, "link": _link}
+    sheets = {key: pictures.embed_png(chart.png) for key, chart in charts.items() if key[0] in ("preview", "samples")}
+    uris = {key: pictures.uri("image/svg+xml", chart.svg) for key, chart in charts.items() if key not in sheets}
+    sources = list(dict.fromkeys(arm.source for arm in arms))
     runs = [run for arm in arms for run in arm.runs]
     configs = [dict(flatten(run.recorded["config"])) for run in runs]
     own = differing(configs)
     return environment.get_template("page.html").render(
         title=title,
-        sources=list(dict.fromkeys(arm.source for arm in arms)),
+        sources=sources,
         arms=[_training(arm, uris.get(("losses", number))) for number, arm in enumerate(arms)],
         boards=[
             findings.tell(board)
             | {
-                "ranking": uris["ranking", number],
-                "curves": [(score, uris["curve", number, score.key]) for score in board.scores],
+                "charts": {kind: _of(uris, kind, number) for kind in ("bars", "counts", "classes", "curve", "ranking")},
                 "sights": sights.tell(board),
+                "leaks": (found := suspects.leaks(board)) and found | {"charts": _of(uris, "leakage", number)},
+                "copies": (found := suspects.copies(board)) and found | {"charts": _of(uris, "memorisation", number)},
             }
             for number, board in enumerate(boards)
         ],
-        previews=_previews(arms),
+        previews=[(sources[number], sheet) for (kind, number), sheet in sheets.items() if kind == "preview"],
+        sheets=[(sources[number], sheet) for (kind, number), sheet in sheets.items() if kind == "samples"],
         runs=[_evidence(run, fields) for run, fields in zip(runs, own, strict=True)],
         config={field: found for field, found in configs[0].items() if field not in own[0]},
         machines=_machines(runs),
         left_out=left_out,
+        plan=plan,
     )
+
+
+def _link(run: Run) -> str:
+    """The address of a run's folder, from the folder of the page."""
+    return "../" if run.name == "." else f"../{quote(run.name)}/"
+
+
+def _of(uris: Mapping[tuple, str], kind: str, number: int) -> dict[Any, str]:
+    """The charts of one kind and board: what each is of -> its address."""
+    return {key[2]: uri for key, uri in uris.items() if key[:2] == (kind, number)}
 
 
 def _training(arm: Arm, losses: str | None) -> dict[str, Any]:
@@ -97,20 +122,6 @@ def _frames(run: Run) -> list[dict[str, Any]]:
         }
         for step, path in pictures.frames(run.folder / "samples").items()
     ]
-
-
-def _previews(arms: list[Arm]) -> list[dict[str, Any]]:
-    """The augmentation previews; arms with the very same one share it."""
-    shown: dict[str, dict] = {}
-    for arm in arms:
-        paths = [run.folder / "dataset" / "preview.png" for run in arm.runs]
-        if arm.policy != "none" and (path := next((path for path in paths if path.is_file()), None)):
-            ops = list(dict.fromkeys(record["op"] for record in arm.runs[0].manifest["records"]))
-            identity = f"{arm.source} {records.file_sha256(path)}"
-            picture = pictures.embed(path, 2 * pictures.WIDEST)
-            preview = {"source": arm.source, "ops": ops, "picture": picture, "arms": []}
-            shown.setdefault(identity, preview)["arms"].append(arm.label)
-    return list(shown.values())
 
 
 def _evidence(run: Run, differing: dict[str, Any]) -> dict[str, Any]:

@@ -31,10 +31,35 @@ def embed(path: Path, widest: int = WIDEST) -> Picture:
     Raises:
         UserError: the file is no picture.
     """
+    return _embed(_open(path), widest)
+
+
+def embed_png(png: bytes) -> Picture:
+    """The same for the bytes of a PNG file, as wide as they are: a figure that consists of pictures."""
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    return _embed(image, image.width)
+
+
+def strip(path: Path, row: int, rows: int) -> np.ndarray:
+    """One row of a picture file that shows `rows` rows of equal height: uint8 [H, W, 3], at most `WIDEST` across.
+
+    Raises:
+        UserError: the file is no picture.
+    """
+    image = _open(path)
+    cut = image.crop((0, round(row * image.height / rows), image.width, round((row + 1) * image.height / rows)))
+    cut.thumbnail((WIDEST, cut.height), Image.Resampling.LANCZOS)
+    return np.asarray(cut)
+
+
+def _open(path: Path) -> Image.Image:
     try:
-        image = Image.open(path).convert("RGB")
+        return Image.open(path).convert("RGB")
     except OSError as error:
         raise UserError(f"{path} is no readable picture ({error}): delete it and report again") from None
+
+
+def _embed(image: Image.Image, widest: int) -> Picture:
     buffer = io.BytesIO()
     if image.width <= LOSSLESS:
         kind = "image/png"

@@ -12,6 +12,8 @@ from gan_da_jax.errors import UserError
 CONFIG_HAS = ("config.seed", "config.train.batch_size", "config.model.width", "versions", "devices", "backend")
 MANIFEST_HAS = ("source.name", "source.path", "source.image_size", "policy", "count", "images_sha256", "records")
 
+LEVELS = 3  # folders of a study: source, arm, seed
+
 
 class Run(NamedTuple):
     """What the files of one run say; `name` is its folder relative to the reported one."""
@@ -30,7 +32,7 @@ class Run(NamedTuple):
 
 
 def find(workdir: Path) -> list[Path]:
-    """The folders of runs at `workdir` or up to two levels below it, in order.
+    """The folders of runs at `workdir` or up to three levels below it, in order.
 
     A run is not searched for further runs.
 
@@ -38,7 +40,7 @@ def find(workdir: Path) -> list[Path]:
         UserError: there is none.
     """
     found, level = [], [workdir]
-    for _ in range(3):
+    for _ in range(1 + LEVELS):
         runs = [
             folder
             for folder in level
@@ -54,8 +56,8 @@ def find(workdir: Path) -> list[Path]:
         ]
     if not found:
         raise UserError(
-            f"no run (a folder with config.json and dataset/manifest.json) is in {workdir} or up to two levels "
-            "below it: give the workdir of a run or study, or train one first"
+            f"no run (a folder with config.json and dataset/manifest.json) is in {workdir} or up to three "
+            "levels below it: give the workdir of a run or study, or train one first"
         )
     return sorted(found)
 

@@ -4,8 +4,10 @@ import csv
 import io
 from typing import Any
 
+from gan_da_jax.metrics.shares import leakage, memorisation
 from gan_da_jax.metrics.summary import SCORES, written
-from gan_da_jax.report.arms import Arm, Board, Standing
+from gan_da_jax.report import controls
+from gan_da_jax.report.arms import Arm, Best, Board, Standing
 
 # The columns of the CSV file; those of the scores that were measured follow.
 COLUMNS = (
@@ -31,11 +33,20 @@ COLUMNS = (
 
 
 def entries(boards: list[Board]) -> list[dict[str, Any]]:
-    """One entry an arm and board: what the arm is, what it was judged by, and its last scores with their intervals."""
-    return [_entry(board, standing) for board in boards for standing in board.standings]
+    """One entry an arm and board: what the arm is, what it was judged by, and what was found.
+
+    Scores are those of the last checkpoints, with their intervals; `best` has those of the best ones, `against` the
+    comparisons with `none` and `duplicate`, `leakage` and `memorisation` the shares of samples.
+    """
+    return [
+        _entry(board, standing, against)
+        for board in boards
+        for against in [controls.against(board)]
+        for standing in board.standings
+    ]
 
 
-def _entry(board: Board, standing: Standing) -> dict[str, Any]:
+def _entry(board: Board, standing: Standing, against: dict[str, dict[str, dict]]) -> dict[str, Any]:
     arm, row = standing.arm, next(iter(standing.last.values()))
     return {
         "arm": arm.name,
@@ -56,12 +67,46 @@ def _entry(board: Board, standing: Standing) -> dict[str, Any]:
         "epoch": row["epoch"],
         "kimg": row["kimg"],
         "scores": standing.scores,
+        "best": _best(standing.best),
+        "against": {
+            policy: _comparisons(board, standing, policy, by_score)
+            for policy, by_score in against.items()
+            if any(standing.number in comparisons for comparisons in by_score.values())
+        },
+        "leakage": leakage(standing.sets),
+        "memorisation": memorisation(standing.sets),
         "runs": [run.name for run in arm.runs if run.seed in standing.last],
     }
 
 
+def _best(best: Best | None) -> dict[str, Any] | None:
+    if best is None:
+        return None
+    rows = best.rows.values()
+    return {
+        "by": best.by,
+        "steps": [row["step"] for row in rows],
+        "epochs": [row["epoch"] for row in rows],
+        "kimg": [row["kimg"] for row in rows],
+        "scores": best.scores,
+    }
+
+
+def _comparisons(board: Board, standing: Standing, policy: str, by_score: dict[str, dict]) -> dict[str, Any]:
+    control = controls.control(board, standing, policy).arm.name
+    return {
+        key: {**comparisons[standing.number]._asdict(), "control": control}
+        for key, comparisons in by_score.items()
+        if standing.number in comparisons
+    }
+
+
 def to_csv(entries: list[dict[str, Any]]) -> str:
-    """One line an entry; lists become words, each score the columns mean, ci95_low, ci95_high and values."""
+    """One line an entry; lists become words, numbers with an interval the columns mean, ci95_low, ci95_high and values.
+
+    The columns of a score begin with its key, those of the best checkpoint with `best_`, of the comparisons with the
+    key and `_against_none` or `_against_duplicate`, of the shares with `leakage_` and the op, or `memorisation_`.
+    """
     lines = []
     for entry in entries:
         line = {column: entry[column] for column in COLUMNS} | {
@@ -71,13 +116,21 @@ def to_csv(entries: list[dict[str, Any]]) -> str:
             "runs": ";".join(entry["runs"]),
         }
         for key, score in entry["scores"].items():
-            low, high = score["ci95"] or (None, None)
-            line |= {
-                f"{key}_mean": score["mean"],
-                f"{key}_ci95_low": low,
-                f"{key}_ci95_high": high,
-                f"{key}_values": " ".join("" if number is None else str(number) for number in score["values"]),
-            }
+            line |= _columns(key, score)
+        if entry["best"]:
+            line |= {"best_by": entry["best"]["by"], "best_epochs": " ".join(map(str, entry["best"]["epochs"]))}
+            for key, score in entry["best"]["scores"].items():
+                line |= _columns(f"best_{key}", score)
+        for policy, by_score in entry["against"].items():
+            for key, found in by_score.items():
+                name = f"{key}_against_{policy}"
+                line |= {f"{name}_difference": found["difference"]} | _ends(name, found["ci95"])
+                line |= {f"{name}_p": found["p"], f"{name}_p_holm": found["p_holm"]}
+        for op, found in entry["leakage"].items():
+            line |= _columns(f"leakage_{op}", found) | {f"leakage_{op}_accuracy": found["accuracy"]}
+        for space, found in entry["memorisation"].items():
+            name = f"memorisation_{space}"
+            line |= _columns(name, found) | {f"{name}_expected": found["expected"]}
         lines.append(line)
     text = io.StringIO()
     columns = dict.fromkeys([*COLUMNS, *(column for line in lines for column in line)])
@@ -85,6 +138,16 @@ def to_csv(entries: list[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(lines)
     return text.getvalue()
+
+
+def _columns(name: str, found: dict[str, Any]) -> dict[str, Any]:
+    values = " ".join("" if number is None else str(number) for number in found["values"])
+    return {f"{name}_mean": found["mean"]} | _ends(name, found["ci95"]) | {f"{name}_values": values}
+
+
+def _ends(name: str, ci95: list[float] | None) -> dict[str, float | None]:
+    low, high = ci95 or (None, None)
+    return {f"{name}_ci95_low": low, f"{name}_ci95_high": high}
 
 
 def to_text(arms: list[Arm], entries: list[dict[str, Any]]) -> str:

@@ -58,6 +58,14 @@ def test_curve_takes_mean_and_extremes_at_each_step_in_any_order_of_rows(course,
         assert (curve.low[place], curve.high[place]) == (min(course[epoch]), max(course[epoch]))
 
 
+def test_best_is_the_lowest_and_of_equal_ones_the_earliest():
+    rows = [{"step": step, "fid": fid} for step, fid in ((9, 2.0), (3, None), (5, 2.0), (7, 4.0))]
+    assert summary.best(rows, "fid")["step"] == 5
+    assert summary.best(rows, "kid") is None and summary.best([], "fid") is None
+    assert summary.best([{"step": 1, "kid": {"mean": 0.2}}, {"step": 2, "kid": {"mean": 0.1}}], "kid")["step"] == 2
+    assert {score.better for score in summary.SCORES if score.key in summary.CHOOSING} == {"lower"}
+
+
 def test_curve_of_nothing_is_empty():
     assert [len(found) for found in summary.curve([{"step": 1, "epoch": 1.0}], "fid")] == [0, 0, 0, 0]
 
@@ -68,6 +76,11 @@ def test_curve_of_nothing_is_empty():
 )
 def test_written(number, text):
     assert summary.written(number) == text
+
+
+@pytest.mark.parametrize(("number", "text"), [(-11.8, "−11.80"), (0.053, "+0.0530"), (0.0, "+0.00")])
+def test_signed(number, text):
+    assert summary.signed(number) == text
 
 
 def test_pool_averages_scores_over_the_sets_that_have_them():

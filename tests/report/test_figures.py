@@ -75,6 +75,18 @@ def test_losses_are_logarithmic_only_where_they_span_magnitudes(limits, scale):
     assert axes.get_yscale() == scale and axes.get_ylim() == limits
 
 
+def test_strips_are_the_pictures_under_their_labels():
+    rows = [(name, np.full((10, 40, 3), grey, np.uint8)) for name, grey in (("a$b_", 10), ("x" * 99, 200))]
+    figure = figures.strips(rows)
+    assert [text.get_text() for text in figure.texts] == ["a$b_", "x" * 69 + "…"]
+    pixels = np.asarray(Image.open(io.BytesIO(figures.png(figure))).convert("L"))
+    high = len(pixels)
+    assert [pixels[round(high * part), 440] for part in (0.3, 0.9)] == [10, 200]
+    boxes = [axes.get_position() for axes in figure.axes]
+    assert boxes[0].y0 > boxes[1].y1 and all(0 <= box.y0 and box.y1 <= 1 for box in boxes)
+    assert all(box.width * 880 / (box.height * high) == pytest.approx(4, rel=0.02) for box in boxes)
+
+
 def test_looks_differ_for_all_arms_of_a_large_study():
     looks = [tuple(map(str, figures.look(index).values())) for index in range(24)]
     assert len(set(looks)) == 24

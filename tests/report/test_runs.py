@@ -10,8 +10,9 @@ from gan_da_jax.report import runs
 def test_nested_runs_of_a_run_are_its_own(tmp_path, make_run):
     make_run(tmp_path / "arm" / "seed0")
     make_run(tmp_path / "arm" / "seed0" / "generator", seed=1)
-    make_run(tmp_path / "arm" / "deep" / "too_deep", seed=2)
-    assert runs.find(tmp_path) == [tmp_path / "arm" / "seed0"]
+    make_run(tmp_path / "celeba" / "contrast+hflip@20" / "seed2", seed=2)
+    make_run(tmp_path / "arm" / "deep" / "deeper" / "too_deep", seed=2)
+    assert runs.find(tmp_path) == [tmp_path / "arm" / "seed0", tmp_path / "celeba" / "contrast+hflip@20" / "seed2"]
     assert runs.find(tmp_path / "arm" / "seed0") == [tmp_path / "arm" / "seed0"]
 
 

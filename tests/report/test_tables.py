@@ -47,7 +47,9 @@ def test_entries_have_the_specified_fields_and_students_interval(study, entries)
         "real_images": 20,
         "runs": ["contrast+hflip-20/seed0", "contrast+hflip-20/seed1"],
     }
-    assert {key: found for key, found in pair.items() if key != "scores"} == expected
+    found = ("scores", "best", "against", "leakage", "memorisation")
+    assert {key: value for key, value in pair.items() if key not in found} == expected
+    assert (pair["best"], pair["leakage"], pair["memorisation"]) == (None, {}, {})
     score = pair["scores"]["inception_score"]
     assert score["values"] == values
     assert score["mean"] == pytest.approx(np.mean(values))
@@ -61,6 +63,93 @@ def test_one_seed_has_no_interval(tmp_path, make_run, read_all):
     none, hflip = tables.entries(compare(group(read_all(tmp_path))[0]))
     assert hflip["scores"]["kid"] == {"mean": 0.0531, "ci95": None, "values": [0.0531]}
     assert all(score["ci95"] is None for score in none["scores"].values()) and "kid" not in none["scores"]
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory, make_run, read_all):
+    """Six seeds, FID and shares: `none`, a duplicate of each count, and arms; one has one seed, one other settings."""
+    root = tmp_path_factory.mktemp("compared")
+    for policy, count, distance in (
+        ("none", 0, 60.0),
+        ("duplicate", 20, 55.0),
+        ("duplicate", 40, 50.0),
+        ("hflip", 20, 20.0),
+        ("contrast+hflip", 40, 30.0),
+    ):
+        for seed in range(6):
+            shares = {"leakage": {"hflip": None, "contrast": 0.2}, "memorised": 0.1}
+            run = {"policy": policy, "count": count, "seed": seed, "distance": distance, "grids": 0} | shares
+            make_run(root / f"{policy}@{count}" / str(seed), **run)
+    make_run(root / "vflip", policy="vflip", count=40, seed=3, distance=90.0)
+    make_run(root / "other", policy="hflip", count=20, seed=3, distance=90.0, train={"batch_size": 32})
+    return {
+        (entry["arm"], bool(entry["settings"])): entry for entry in tables.entries(compare(group(read_all(root))[0]))
+    }
+
+
+def test_arms_are_held_against_their_controls(compared):
+    hflip, vflip, pair = (compared[arm, False] for arm in ("hflip@20", "vflip@40", "contrast+hflip@40"))
+    none, small, large = (compared[arm, False] for arm in ("none", "duplicate@20", "duplicate@40"))
+    for arm, policy, control in (
+        (hflip, "none", none),
+        (hflip, "duplicate", small),
+        (pair, "duplicate", large),
+        (vflip, "duplicate", large),
+        (large, "none", none),
+    ):
+        for key in ("fid", "kid", "recall", "inception_score_1"):
+            found = arm["against"][policy][key]
+            values = dict(zip(arm["seeds"], arm["scores"][key]["values"], strict=True))
+            of_control = dict(zip(control["seeds"], control["scores"][key]["values"], strict=True))
+            differences = [values[seed] - of_control[seed] for seed in arm["seeds"]]
+            assert found["difference"] == pytest.approx(np.mean(differences))
+            assert (found["seeds"], found["control"]) == (arm["seeds"], control["arm"])
+            if len(differences) > 1:
+                ends = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+                assert found["ci95"] == pytest.approx([ends.low, ends.high])
+                assert found["p"] == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
+            else:
+                assert (found["ci95"], found["p"]) == (None, 1.0)
+    # 5 arms against none, 3 of them against duplicate: 2 / 2^6 times as many is above 0.05.
+    assert hflip["against"]["none"]["fid"]["p_holm"] == pytest.approx(5 * 2 / 2**6)
+    assert hflip["against"]["duplicate"]["fid"]["p_holm"] == pytest.approx(3 * 2 / 2**6)
+    assert not hflip["against"]["none"]["fid"]["enough"] and hflip["against"]["none"]["fid"]["seeds_needed"] == 8
+    assert none["against"] == {} and list(small["against"]) == ["none"]
+    assert compared["hflip@20", True]["against"] == {}  # none of these settings
+
+
+def test_best_checkpoints_are_chosen_by_fid_each_seed_for_itself(tmp_path, make_run, read_all):
+    root = tmp_path
+    for seed in (0, 1):
+        folder = make_run(root / str(seed), seed=seed, distance=20.0, evaluations=4)
+        rows = records.read_jsonl(folder / "scores.jsonl")
+        rows[1 + seed]["fid"] = 1.0 + seed
+        records.write_jsonl(folder / "scores.jsonl", rows)
+    [entry] = tables.entries(compare(group(read_all(root))[0]))
+    best = entry["best"]
+    assert (best["by"], best["steps"], best["epochs"]) == ("fid", [32, 48], [2.0, 3.0])
+    assert best["scores"]["fid"]["values"] == [1.0, 2.0] and entry["scores"]["fid"]["mean"] > 15
+    assert best["kimg"] == [2.048, 3.072] and set(best["scores"]) == set(entry["scores"])
+
+
+def test_inception_score_never_chooses(tmp_path, make_run, read_all):
+    make_run(tmp_path / "a", distance=20.0, extra={"fid": None})
+    make_run(tmp_path / "b", policy="hflip", count=20)
+    none, hflip = tables.entries(compare(group(read_all(tmp_path))[0]))
+    assert none["best"]["by"] == "kid" and hflip["best"] is None
+
+
+def test_csv_flattens_shares_comparisons_and_best(compared):
+    lines = list(csv.DictReader(io.StringIO(tables.to_csv(list(compared.values())))))
+    for line, entry in zip(lines, compared.values(), strict=True):
+        assert line["best_by"] == "fid" and float(line["best_fid_mean"]) == entry["best"]["scores"]["fid"]["mean"]
+        found = entry["against"].get("none", {}).get("fid")
+        assert line["fid_against_none_p_holm"] == (str(found["p_holm"]) if found else "")
+        assert line["fid_against_none_difference"] == (str(found["difference"]) if found else "")
+        if entry["leakage"]:
+            assert line["leakage_hflip_mean"] == "" and float(line["leakage_hflip_accuracy"]) == 0.52
+            assert float(line["leakage_contrast_mean"]) == entry["leakage"]["contrast"]["mean"]
+            assert float(line["memorisation_pixels_expected"]) == pytest.approx(0.05)
 
 
 def test_csv_says_what_the_entries_say(entries):

@@ -31,8 +31,10 @@ def test_report_writes_the_summary_the_page_and_its_charts(study, capsys):
     assert [(entry["arm"], entry["seeds"]) for entry in summary["arms"]] == [("none", [0]), ("hflip@20", [0, 1])]
     assert len((study / "summary.csv").read_text().splitlines()) == 1 + 2
     assert "<title>study: data augmentation for GANs</title>" in (study / "report" / "index.html").read_text()
-    # 2 curves, 1 ranking, 3 panels of losses
-    assert len(list((study / "report").iterdir())) == 1 + 2 + 1 + 3
+    # 2 curves, 1 ranking, 1 of bars, 3 panels of losses, previews and samples, each as PNG and SVG
+    assert len(list((study / "report").iterdir())) == 1 + 2 * (2 + 1 + 1 + 3 + 2)
+    [board] = summary["boards"]
+    assert (board["source"], len(board["verdict"])) == ("celeba_1000", 3) and board["verdict"][2] == board["caveats"][0]
     out = capsys.readouterr().out
     assert "hflip@20" in out and "not evaluated" in out and out.endswith(f"{study / 'report' / 'index.html'}\n")
 
@@ -48,7 +50,7 @@ def test_report_is_the_same_again_byte_for_byte(study):
 def test_charts_of_an_earlier_report_go_and_other_files_stay(study):
     report.main(study)
     first = digests(study)
-    stale = [study / "report" / name for name in ("losses-9-gone-invert-20.png", "curve-2-fid-gone-inception_v3.png")]
+    stale = [study / "report" / name for name in ("losses-9-gone-invert-20.png", "curve-2-fid-gone-inception_v3.svg")]
     kept = [study / "report" / name for name in ("mine.png", "losses-mine.png", "notes.txt")]
     for path in (*stale, *kept):
         path.write_bytes(b"")
@@ -63,7 +65,7 @@ def test_run_without_scores_is_reported(tmp_path, make_run, capsys):
     make_run(tmp_path, policy="hflip", count=20, evaluations=0)
     report.main(tmp_path)
     assert "not evaluated" in capsys.readouterr().out
-    assert records.read_json(tmp_path / "summary.json") == {"format": 1, "arms": []}
+    assert records.read_json(tmp_path / "summary.json") == {"format": 1, "arms": [], "boards": []}
     assert (tmp_path / "summary.csv").read_text().startswith("arm,source,policy,count,")
 
 

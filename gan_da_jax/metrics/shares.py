@@ -1,0 +1,66 @@
+"""What share of an arm's samples looks augmented or copied, joined over sets of samples and seeds."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gan_da_jax.metrics.summary import Row, interval
+
+Seeds = Sequence[Sequence[Row]]
+
+
+def leakage(seeds: Seeds) -> dict[str, dict[str, Any]]:
+    """The share of samples that look as an op makes them, for each op that was looked for.
+
+    Args:
+        seeds: the evaluations of all sets of samples of one checkpoint, for each seed.
+
+    Returns:
+        For each op `mean`, `ci95` and `values`, as `summary.join` gives them (None where the meter is blind);
+        `sampling`, the meter's own interval, averaged; and `accuracy`, the share of held-out images that it tells
+        apart, averaged.
+    """
+    found = [[row["leakage"] for row in sets if row.get("leakage")] for sets in seeds]
+    joined = {}
+    for op in dict.fromkeys(op for sets in found for one in sets for op in one):
+        of_op = [[one[op] for one in sets if op in one] for sets in found]
+        everything = [one for sets in of_op for one in sets]
+        ends = [(one["low"], one["high"]) for one in everything if one["share"] is not None]
+        joined[op] = {
+            **_share(of_op),
+            "sampling": [statistics.fmean(end) for end in zip(*ends, strict=True)] if ends else None,
+            "accuracy": statistics.fmean(one["accuracy"] for one in everything),
+        }
+    return joined
+
+
+def memorisation(seeds: Seeds) -> dict[str, dict[str, Any]]:
+    """The share of samples that lie nearer to an original than the originals lie to each other.
+
+    Args:
+        seeds: as in `leakage`.
+
+    Returns:
+        Under `pixels` and `features`, as far as measured: `mean`, `ci95` and `values` as in `leakage`, and `expected`,
+        the share that images which are no copies would have.
+    """
+    found = [[row["memorisation"] for row in sets if row.get("memorisation")] for sets in seeds]
+    joined = {}
+    for space in ("pixels", "features"):
+        of_space = [[one[space] for one in sets if one.get(space)] for sets in found]
+        expected = [one["expected"] for sets in of_space for one in sets]
+        if expected:
+            joined[space] = {**_share(of_space), "expected": statistics.fmean(expected)}
+    return joined
+
+
+def _share(seeds: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    values = [_mean(one["share"] for one in sets) for sets in seeds]
+    measured = [value for value in values if value is not None]
+    mean, ci95 = interval(measured) if measured else (None, None)
+    return {"mean": mean, "ci95": ci95, "values": values}
+
+
+def _mean(numbers: Iterable[float | None]) -> float | None:
+    measured = [number for number in numbers if number is not None]
+    return statistics.fmean(measured) if measured else None

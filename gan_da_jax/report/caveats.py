@@ -1,0 +1,130 @@
+"""A board and its best arm -> what limits the answer, one sentence each, the gravest first."""
+
+from collections.abc import Iterator
+
+from gan_da_jax.metrics.comparison import Comparison
+from gan_da_jax.metrics.shares import leakage, memorisation
+from gan_da_jax.metrics.summary import signed, written
+from gan_da_jax.report.arms import Board, Standing
+from gan_da_jax.report.controls import control
+
+CLASSIFIERS = {
+    "inception_v3_2015": "The classifier is the network of the original Inception Score and FID, but published scores "
+    "mostly rest on 50,000 generated images: from fewer the same generator gets a lower Inception Score and a higher "
+    "FID.",
+    "inception_v3": "The classifier is the 1,000-class Inception-v3 of Keras, not the 2015 network that published "
+    "Inception Scores and FIDs are taken with: compare these numbers with each other, not with published ones.",
+    "inception_v3_torchvision": "The classifier is the 1,000-class Inception-v3 of torchvision, not the 2015 network "
+    "that published Inception Scores and FIDs are mostly taken with: compare these numbers with each other, not with "
+    "published ones.",
+}
+OTHER_CLASSIFIER = (
+    "The classifier is not the Inception network: these numbers are not comparable with any published Inception Score "
+    "or FID, only with each other."
+)
+PUBLISHED_TAP = "2048"
+OTHER_TAP = "Published FIDs compare features of tap 2048; these are of another tap, on another scale."
+NOTABLE = 0.05  # a share of samples, or of samples beyond those expected, that is worth a word
+WORSE = 1.1  # how far the last checkpoint's distance may be above the best one's, as a ratio
+
+
+def tell(board: Board, against: dict[str, dict[str, dict[int, Comparison]]]) -> list[str]:
+    """All caveats of a board, with its comparisons by `controls.against`; the last, on the classifier, always applies.
+
+    Those on the best arm are left out where it is disputed which one that is.
+    """
+    best = board.best
+    return [
+        *_weights(board),
+        *_budget(board),
+        *(_leakage(best) if best else ()),
+        *(_memorisation(best) if best else ()),
+        *(_duplicate(board, best, against) if best else ()),
+        *_disagreement(board),
+        *(_collapse(best) if best else ()),
+        *([OTHER_TAP] if board.classifier == "inception_v3_2015" and board.tap != PUBLISHED_TAP else ()),
+        CLASSIFIERS.get(board.classifier, OTHER_CLASSIFIER),
+    ]
+
+
+def _weights(board: Board) -> Iterator[str]:
+    weights = {row["weights_sha256"] for standing in board.standings for row in standing.last.values()}
+    if len(weights) > 1:
+        yield (
+            f"The classifier's weights differ between runs ({len(weights)} versions of {board.classifier}): score all "
+            "runs with one file before comparing them."
+        )
+
+
+def _budget(board: Board) -> Iterator[str]:
+    rows = [row for standing in board.standings for row in standing.last.values()]
+    epochs, kimg = (sorted(row[key] for row in rows) for key in ("epoch", "kimg"))
+    if kimg[-1] <= 1.01 * kimg[0]:
+        return
+    images = f"{kimg[0]:.4g} to {kimg[-1]:.4g} thousand images shown"
+    # Epochs end with a step, which may run into the next epoch: only a whole one counts as a difference.
+    if epochs[-1] - epochs[0] >= 1:
+        yield (
+            f"Not all arms are equally far trained (epoch {epochs[0]:.4g} to {epochs[-1]:.4g}, {images}): compare the "
+            "curves at equal epochs instead."
+        )
+    else:
+        yield (
+            f"The budget is equal in epochs ({epochs[-1]:.4g}), not in updates ({images}): an arm may differ from none "
+            "because it was trained for longer, which duplicate, or an equal train.kimg, tells apart."
+        )
+
+
+def _leakage(best: Standing) -> Iterator[str]:
+    found = {op: one for op, one in leakage(best.sets).items() if one["mean"] is not None and one["mean"] >= NOTABLE}
+    for op, one in sorted(found.items(), key=lambda item: -item[1]["mean"])[:1]:
+        yield (
+            f"About {one['mean']:.0%} of the samples of {best.arm.label} look like {op} images, not like originals (by "
+            f"a meter that tells {one['accuracy']:.0%} of held-out images apart): the augmentation leaks."
+        )
+
+
+def _memorisation(best: Standing) -> Iterator[str]:
+    found = [
+        (one["mean"], one["expected"], space)
+        for space, one in memorisation(best.sets).items()
+        if one["mean"] - one["expected"] >= NOTABLE
+    ]
+    for mean, expected, space in found[:1]:
+        yield (
+            f"{mean:.0%} of the samples of {best.arm.label} lie closer to an original than originals do to each other, "
+            f"in {space}, where {expected:.0%} would be expected: it may have learnt pictures by heart, which FID and "
+            "KID reward."
+        )
+
+
+def _duplicate(board: Board, best: Standing, against: dict) -> Iterator[str]:
+    found = against.get("duplicate", {}).get(board.deciding.key, {}).get(best.number)
+    if found is not None and (found.ci95 is None or found.ci95[1] >= 0):
+        yield (
+            f"{control(board, best, 'duplicate').arm.label}, which merely shows originals more often, may do as well: "
+            f"{best.arm.label} differs from it by {signed(found.difference)} in {board.deciding.label}"
+            + (f" (95% interval {signed(found.ci95[0])} to {signed(found.ci95[1])})." if found.ci95 else ".")
+        )
+
+
+def _disagreement(board: Board) -> Iterator[str]:
+    first = {score.label: board.candidates(score)[0].arm.label for score in board.scores if score.better == "lower"}
+    if len(set(first.values())) > 1:
+        yield (
+            "The distances do not agree: "
+            + ", ".join(f"{arm} is best by {label}" for label, arm in first.items())
+            + "."
+        )
+
+
+def _collapse(best: Standing) -> Iterator[str]:
+    if best.best is None:
+        return
+    by = best.best.by
+    then, last = best.best.scores[by]["mean"], best.scores[by]["mean"]
+    if then > 0 and last > WORSE * then:
+        yield (
+            f"{best.arm.label} got worse after its best: {by.upper()} {written(last)} at its last checkpoint, "
+            f"{written(then)} at the best of each seed."
+        )

@@ -1,0 +1,82 @@
+"""A run's files of class probabilities -> p(y) of its samples and of the real images, and p(y|x) of single samples."""
+
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_da_jax.errors import UserError
+from gan_da_jax.report.arms import Board, Standing
+
+SHOWN = 8  # classes at most, the last of them all others together
+SINGLE = 3  # samples
+
+
+class Likelihoods(NamedTuple):
+    """Classes with their probabilities: float64 [K] for `real` (or None) and `samples`, [n, K] for `single` samples."""
+
+    names: list[str]
+    real: np.ndarray | None
+    samples: np.ndarray
+    single: np.ndarray
+
+
+def tell(board: Board) -> dict[int, Likelihoods]:
+    """What is known of the arms of a board, by their numbers: of the last checkpoint, first seed and first samples.
+
+    All arms are told by the same classes in the same order, those that are likeliest in any of them or in real images.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    found = {standing.number: _read(standing, board.classifier) for standing in board.standings}
+    found = {number: one for number, one in found.items() if one is not None}
+    marginals = [one for each in found.values() for one in (each.samples, each.real) if one is not None]
+    likeliest = np.max(marginals, axis=0) if found else None
+    return {number: _condensed(one, likeliest) for number, one in found.items()}
+
+
+def condense(names: list[str], probabilities: np.ndarray, by: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Keeps the classes of the greatest numbers in `by`, float [K], and adds the others up.
+
+    Args:
+        names: of all K classes.
+        probabilities: float [n, K].
+        by: what the classes are chosen by; of equal ones the first.
+
+    Returns:
+        `SHOWN` names at most, the greatest first and the others last; and their probabilities, float [n, shown].
+    """
+    order = np.argsort(-by, kind="stable")
+    if len(names) <= SHOWN:
+        return [names[index] for index in order], probabilities[:, order]
+    kept, rest = order[: SHOWN - 1], order[SHOWN - 1 :]
+    merged = np.concatenate([probabilities[:, kept], probabilities[:, rest].sum(1, keepdims=True)], 1)
+    return [*(names[index] for index in kept), f"{len(rest):,} others"], merged
+
+
+def _read(standing: Standing, classifier: str) -> Likelihoods | None:
+    for seed, row in standing.last.items():
+        folder = standing.run(seed).folder / "probabilities"
+        path = folder / f"step_{row['step']:08d}_{classifier}.npz"
+        if path.is_file():
+            names, samples = _load(path)
+            originals = folder / f"originals_{classifier}.npz"
+            real = _load(originals)[1].mean(0) if originals.is_file() else None
+            return Likelihoods(names, real, samples.mean(0), samples[:SINGLE])
+    return None
+
+
+def _condensed(all_classes: Likelihoods, by: np.ndarray) -> Likelihoods:
+    names, real, samples, single = all_classes
+    shown, table = condense(names, np.vstack([samples, *single, *([] if real is None else [real])]), by)
+    return Likelihoods(shown, None if real is None else table[-1], table[0], table[1 : 1 + len(single)])
+
+
+def _load(path: Path) -> tuple[list[str], np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return file["classes"].tolist(), file["probabilities"].astype(np.float64)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} holds no class probabilities ({error}): delete it and evaluate again") from None

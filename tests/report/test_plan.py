@@ -1,0 +1,41 @@
+import pytest
+
+from gan_da_jax import records
+from gan_da_jax.errors import UserError
+from gan_da_jax.report import plan
+from gan_da_jax.report.arms import group
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["arms of every source", "arms that name their source"])
+def test_failed_and_missing_runs_are_found(tmp_path, make_run, read_all, named):
+    sources = ("celeba", "pets")
+    for source in sources:
+        make_run(tmp_path / source / "none" / "seed0", source=source)
+    make_run(tmp_path / "celeba" / "contrast+hflip@20" / "seed0", source="celeba", policy="contrast+hflip", count=20)
+    arms = ["none", "hflip@20"]
+    records.write_json(
+        tmp_path / "study.json",
+        {
+            "format": 1,
+            "arms": [f"{source}/{arm}" for source in sources for arm in arms] if named else arms,
+            "seeds": [0, 1],
+            "failed": [{"run": "pets/hflip@20/seed1", "reason": "the disk is full"}],
+        },
+    )
+    found = plan.read(tmp_path, group(read_all(tmp_path))[0])
+    assert found.failed == {"pets/hflip@20/seed1": "the disk is full"}
+    assert sorted(found.missing) == [
+        *("celeba/hflip@20/seed0", "celeba/hflip@20/seed1", "celeba/none/seed1"),
+        *("pets/hflip@20/seed0", "pets/none/seed1"),
+    ]
+
+
+def test_folder_without_a_plan_is_no_study(tmp_path):
+    assert plan.read(tmp_path, []) is None
+
+
+@pytest.mark.parametrize("content", ['{"arms": []}', "[]", '{"failed": [{"run": "a"}], "arms": [], "seeds": []}'])
+def test_broken_plan_is_named(tmp_path, content):
+    (tmp_path / "study.json").write_text(content)
+    with pytest.raises(UserError, match="study.json lacks"):
+        plan.read(tmp_path, [])
