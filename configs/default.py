@@ -40,7 +40,9 @@ def get_config() -> ConfigDict:
     config.train.batch_size = 64  # images a step, over all devices together
     config.train.epochs = 300  # passes over the data set, augmented images included
     config.train.kimg = 0.0  # if above 0: thousands of images shown, in place of epochs; the fair budget between arms
-    config.train.checkpoint_every = 30  # epochs between checkpoints, sample grids and so scores; one more at the end
+    # Epochs between checkpoints, sample grids and so scores; one more at the end. With kimg they are counted on the
+    # originals alone, so that all arms are looked at after equally many images.
+    config.train.checkpoint_every = 30
     config.train.learning_rate = 2e-4  # Adam's, of both networks; as in the DCGAN paper
     config.train.beta1 = 0.5  # Adam's first decay rate; as in the DCGAN paper
 
@@ -58,4 +60,26 @@ def get_config() -> ConfigDict:
     # the paper's own next step, with the classifier resnet50. Empty: only the most frequent classes are.
     config.evaluate.classes = ""
     config.evaluate.splits = 10  # parts that the Inception Score's mean and standard deviation are taken over
+
+    config.study = ConfigDict()
+    # Where the originals come from, for several sources: each KIND:WHERE, as in zip:img_align_celeba.zip, folder:dogs
+    # or tfds:celeb_a. Empty: data.source alone.
+    config.study.sources = ()
+    # The arms, POLICY@COUNT each, or none; the paper's twelve. Another arm is another line.
+    config.study.arms = (
+        "none",
+        "contrast@1000",
+        "invert@1000",
+        "hflip@1000",
+        "vflip@1000",
+        "generated@1000",
+        "contrast+hflip@1000",
+        "contrast+generated@1000",
+        "hflip+generated@1000",
+        "contrast+hflip@2000",
+        "contrast+generated@2000",
+        "hflip+generated@2000",
+    )
+    config.study.controls = False  # also duplicate and more, each with augment.count images
+    config.study.seeds = (0,)  # each arm is trained once with each; error bars need two, a conclusion more
     return config

@@ -12,6 +12,6 @@ def get_config() -> ConfigDict:
     config.model.width = 32
     config.train.batch_size = 16  # many small steps: faces show after 10 kimg already
     config.train.kimg = 24.0
-    config.train.checkpoint_every = 3
+    config.train.checkpoint_every = 6
     config.evaluate.classifier = "faces_attributes"
     return config

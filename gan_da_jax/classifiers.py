@@ -124,6 +124,13 @@ def check(name: str, weights: str, *, tap: str = "") -> str:
     return str(kept) if kept else f"to be downloaded from {published.address} to {download.destination(published)}"
 
 
+def present(name: str, weights: str) -> bool:
+    """Whether `load` would neither download nor train anything; arguments as there."""
+    if name not in PUBLISHED:
+        return faces_attributes.path().exists()
+    return bool(weights or download.kept(name))
+
+
 def _published(name: str, network: nn.Module, prepare: Callable, classes: tuple[str, ...], load: Callable) -> Entry:
     """What `CLASSIFIERS` holds for a network whose weights are published; `load` gives variables and taps of a path."""
 

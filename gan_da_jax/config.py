@@ -17,7 +17,7 @@ from gan_da_jax.models.dcgan import IMAGE_SIZES
 
 # Fields that say how to look at a run, and how long to train. They leave what is trained as it is, bit for bit, so they
 # may differ when the same workdir is used again; but generated images come from a GAN that was trained as long.
-FREE_FIELDS = ("train.checkpoint_every", "evaluate.", "augment.generator")
+FREE_FIELDS = ("train.checkpoint_every", "evaluate.", "augment.generator", "study.")
 BUDGET_FIELDS = ("train.epochs", "train.kimg")
 
 # The least value that a number may have, and what it counts; an upper bound where there is one.
@@ -52,6 +52,8 @@ def check(config: ConfigDict) -> None:
         if name not in fields:
             raise UserError(f"config.{name} is missing: start your config from a copy of configs/default.py")
         kinds = (int, float) if isinstance(reference, float) else (type(reference),)
+        if isinstance(reference, tuple) and isinstance(fields[name], list):
+            fields[name] = tuple(fields[name])  # as config.json and overrides have it
         if not isinstance(fields[name], kinds) or (isinstance(fields[name], bool) and not isinstance(reference, bool)):
             raise UserError(f"config.{name} is {fields[name]!r}, but it takes a value like {reference!r}")
         if isinstance(reference, float) and not math.isfinite(fields[name]):
@@ -91,6 +93,13 @@ def check(config: ConfigDict) -> None:
             f"config.evaluate.splits is {config.evaluate.splits}, but it is at most config.evaluate.samples "
             f"({config.evaluate.samples}) and config.data.count ({config.data.count}): a split needs an image"
         )
+
+
+def source_name(config: ConfigDict) -> str:
+    """What people call the source of a config's originals: the data set, the last part of the path, or `faces`."""
+    data = config.data
+    path = Path(data.path).expanduser().resolve().name.removesuffix(".zip") if data.path else data.source
+    return data.dataset or path
 
 
 def augmented_count(config: ConfigDict) -> int:

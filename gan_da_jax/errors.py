@@ -15,3 +15,7 @@ class Failure(Exception):
     The message is one line: what happened, what is saved, how to go on. The command line prints it as it is and exits
     with status 1.
     """
+
+
+class Interrupted(Failure):
+    """A person, or the system, has asked the command to stop; what is done is saved."""

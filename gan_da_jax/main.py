@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from absl import flags
@@ -19,7 +19,7 @@ from gan_da_jax import configs, records
 from gan_da_jax.augment import policy
 from gan_da_jax.config import augmented_count, check, generator_config, generator_workdir
 from gan_da_jax.errors import Failure, UserError
-from gan_da_jax.stages import evaluate, prepare, report, score, train, weights
+from gan_da_jax.stages import evaluate, prepare, report, score, study, train, weights
 
 
 def _define(arguments: list[str]) -> flags.FlagValues:
@@ -33,6 +33,8 @@ def _define(arguments: list[str]) -> flags.FlagValues:
     flags.DEFINE_string(
         "export", None, "prepare: an empty folder for the data set's images as PNGs.", flag_values=values
     )
+    flags.DEFINE_string("only", None, "study: ARM or SOURCE/ARM, to do its runs alone.", flag_values=values)
+    flags.DEFINE_integer("index", None, "study: the number of an arm, likewise, from 0.", flag_values=values)
     flags.DEFINE_string("images", None, "score: a folder, .zip, .npz or .npy of images.", flag_values=values)
     flags.DEFINE_string("reference", None, "score: what to compare them with, likewise.", flag_values=values)
     flags.DEFINE_string("classifier", None, "score: the network; inception_v3_2015 if not given.", flag_values=values)
@@ -56,15 +58,23 @@ def _prepare(config: ConfigDict, workdir: Path, *, dry_run: bool, export: Path |
                 raise UserError("config.augment.generator is the workdir itself; name another folder, or none")
             if not dry_run:  # what is wrong with this run shows before hours go into the other one
                 prepare.main(config, workdir, dry_run=True, export=export)
-            _train(base, place, dry_run=dry_run)
+            _train(base, place, dry_run=dry_run, wait=True)  # another arm may be training it
     prepare.main(config, workdir, dry_run=dry_run, export=export)
 
 
-def _train(config: ConfigDict, workdir: Path, *, dry_run: bool) -> None:
+def _train(config: ConfigDict, workdir: Path, *, dry_run: bool, wait: bool = False) -> None:
     train.main(config, workdir, dry_run=True)
     _prepare(config, workdir, dry_run=dry_run)
     if not dry_run:
-        train.main(config, workdir)
+        train.main(config, workdir, wait=wait)
+
+
+def _study(config: ConfigDict, workdir: Path, **given: Any) -> None:
+    def perform(config: ConfigDict, workdir: Path) -> None:
+        _train(config, workdir, dry_run=False, wait=True)
+        evaluate.main(config, workdir)
+
+    study.main(config, workdir, perform=perform, report=report.main, **given)
 
 
 def _report(workdir: Path, *, dry_run: bool, config: ConfigDict | None = None) -> None:
@@ -95,6 +105,12 @@ VERBS = {
     ),
     "train": Verb("prepares if needed, trains one run; continues where it stopped", _train, ("config", "workdir")),
     "evaluate": Verb("checkpoints -> samples -> scores", evaluate.main, ("config", "workdir")),
+    "study": Verb(
+        "all arms x seeds, continues where it stopped, then the report",
+        _study,
+        ("config", "workdir"),
+        ("only", "index"),
+    ),
     "report": Verb(
         "the scores of a run, or of a folder of runs -> report/index.html, summary.json",
         _report,

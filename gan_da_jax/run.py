@@ -15,10 +15,14 @@ from ml_collections import ConfigDict
 import gan_da_jax
 from gan_da_jax import checkpoint, gan, parallel, prng, records
 from gan_da_jax.config import augmented_count, differences
-from gan_da_jax.data import order
+from gan_da_jax.data import manifest, order
 from gan_da_jax.errors import UserError
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "pillow")
+
+
+class Occupied(UserError):
+    """Another process works in the folder."""
 
 
 def check(workdir: Path, config: ConfigDict) -> None:
@@ -58,15 +62,38 @@ def claim(workdir: Path, config: ConfigDict) -> None:
 
 
 @contextlib.contextmanager
-def alone(workdir: Path) -> Iterator[None]:
-    """Keeps other processes out of a workdir inside the block; a `UserError` if one is in there already."""
+def alone(workdir: Path, *, wait: bool = False, name: str = ".lock") -> Iterator[None]:
+    """Keeps other processes out of a workdir inside the block.
+
+    Args:
+        workdir: the folder.
+        wait: whether to wait for another process that is in there already, instead of an `Occupied`.
+        name: of the file that is locked; what is locked under different names does not keep each other out.
+    """
     workdir.mkdir(parents=True, exist_ok=True)
-    with open(workdir / ".lock", "w") as file:
+    with open(workdir / name, "w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            raise UserError(f"another process works in {workdir}; wait for it, or choose another --workdir") from None
+            raise Occupied(f"another process works in {workdir}; wait for it, or choose another --workdir") from None
         yield
+
+
+def intact(config: ConfigDict, workdir: Path) -> bool:
+    """Whether a run is trained to its end, and its data set and last state are those that it noted.
+
+    Raises:
+        UserError: it is trained to the end, but one of them is not.
+    """
+    last = total_steps(config)
+    if last not in checkpoint.steps(workdir / "checkpoints"):
+        return False
+    manifest.load(workdir / "dataset")
+    noted = {row["step"]: row.get("state_sha256") for row in records.read_jsonl(workdir / "metrics.jsonl")}
+    state = checkpoint.load(workdir / "checkpoints", last, abstract_state(config))
+    if checkpoint.digest(parallel.host(state)) != noted.get(last):
+        raise UserError(f"{workdir / 'checkpoints' / str(last)} is not the state that metrics.jsonl notes: delete it")
+    return True
 
 
 def network(config: ConfigDict) -> gan.Gan:
@@ -104,9 +131,24 @@ def total_steps(config: ConfigDict) -> int:
     )
 
 
-def steps_at_epochs(config: ConfigDict, every: int) -> list[int]:
-    """The steps at which `every` more epochs are complete, ascending; the run's last step is always one of them."""
-    total, shown = total_steps(config), every * images(config)
+def epoch_steps(config: ConfigDict) -> list[int]:
+    """The steps at which an epoch is complete, ascending, and the run's last step."""
+    return _steps_after(config, images(config))
+
+
+def checkpoint_steps(config: ConfigDict) -> list[int]:
+    """The steps that are saved, ascending: every `train.checkpoint_every` epochs, and the run's last step.
+
+    With a budget in kimg these are epochs of the originals alone, so that all arms are looked at after as many images.
+    """
+    return _steps_after(
+        config, config.train.checkpoint_every * (config.data.count if config.train.kimg else images(config))
+    )
+
+
+def _steps_after(config: ConfigDict, shown: int) -> list[int]:
+    """The steps at which `shown` more images have been shown, and the run's last step."""
+    total = total_steps(config)
     ends = range(shown, total * config.train.batch_size, shown)
     return sorted({-(-end // config.train.batch_size) for end in ends} | {total})
 

@@ -12,7 +12,7 @@ LAYERS = [
     {"parallel", "data", "weights", "checkpoint"},
     {"classifiers", "sampling", "configs", "thumbnails"},
     {"config", "features", "leakage"},
-    {"run", "report"},
+    {"run", "report", "study"},
     {"stages"},
     {"main"},
     {"__main__"},

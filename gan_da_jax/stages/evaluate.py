@@ -20,7 +20,9 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     """Scores every checkpoint that has no such score yet, beside and against the originals."""
     run.check(workdir, config)
     settings = config.evaluate
-    steps = checkpoint.steps(workdir / "checkpoints")
+    saved, planned = checkpoint.steps(workdir / "checkpoints"), run.checkpoint_steps(config)
+    # An interrupted run has saved a step more, which one that was not interrupted has not.
+    steps = [step for step in saved if step in planned] or saved[-1:]
     where = classifiers.check(settings.classifier, settings.weights, tap=settings.tap)
     names = classifiers.CLASSIFIERS[settings.classifier].classes
     asked = [name for name in settings.classes.split(",") if name.strip()]

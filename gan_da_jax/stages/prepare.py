@@ -1,15 +1,18 @@
 """prepare: source -> WORKDIR/dataset, the originals and a manifest of the whole data set."""
 
+import functools
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from gan_da_jax import augment, checkpoint, records, run, sampling
 from gan_da_jax.augment import policy
-from gan_da_jax.config import augmented_count, generator_config, generator_workdir
+from gan_da_jax.config import augmented_count, generator_config, generator_workdir, source_name
 from gan_da_jax.data import manifest, tfds
+from gan_da_jax.data.images import Images
 from gan_da_jax.data.sources import SOURCES
 from gan_da_jax.errors import UserError
 from gan_da_jax.progress import Progress
@@ -64,12 +67,18 @@ def _stay_outside(config: ConfigDict, *places: Path | None) -> None:
             raise UserError(f"{place} is inside the folder of images, {config.data.path}; choose a place outside of it")
 
 
+@functools.lru_cache(maxsize=1)  # the arms of a study have the same originals, and some sources take minutes to check
+def _read(kind: str, **arguments: Any) -> Images:
+    return SOURCES[kind](**arguments)
+
+
 def _load(config: ConfigDict, parts: tuple[policy.Part, ...]) -> tuple[dict, dict, dict]:
     """Reads the real images: pools by name, ids by name, and the source's record."""
     data = config.data
     sizes = policy.pool_sizes(parts, config.augment.count)
     more = sizes.get("more", 0)
-    real = SOURCES[data.source](
+    real = _read(
+        data.source,
         path=data.path,
         dataset=data.dataset,
         count=data.count + more,
@@ -87,7 +96,7 @@ def _load(config: ConfigDict, parts: tuple[policy.Part, ...]) -> tuple[dict, dic
     place = Path(data.path).expanduser().resolve() if data.path else None
     source = {
         "kind": data.source,
-        "name": data.dataset or (place.name.removesuffix(".zip") if place else data.source),
+        "name": source_name(config),
         "path": str(place) if place else "",
         "dataset": data.dataset,
         "available": real.available,

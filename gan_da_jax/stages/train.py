@@ -9,53 +9,65 @@ from ml_collections import ConfigDict
 
 from gan_da_jax import checkpoint, gan, parallel, prng, records, run, sampling
 from gan_da_jax.data import manifest, order
-from gan_da_jax.errors import Failure, UserError
+from gan_da_jax.errors import Failure, Interrupted, UserError
 from gan_da_jax.progress import Progress, stop_requests
 
 _CHUNK_SECONDS = 2.0  # how long the device works between two looks at the clock and at requests to stop
 _CHUNK_STEPS = 256  # and how many steps at most: their images' indices are sent to it at once
 
 
-def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
-    """Trains the DCGAN of a prepared run to the end of its budget."""
+def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, wait: bool = False) -> None:
+    """Trains the DCGAN of a prepared run to the end of its budget.
+
+    Args:
+        config: the run's.
+        workdir: the run's.
+        dry_run: only check, and say how long it would train.
+        wait: if another process trains this run, wait for it instead of refusing.
+    """
     run.check(workdir, config)
     total, batch = run.total_steps(config), config.train.batch_size
     if batch % jax.device_count():
         raise UserError(f"config.train.batch_size is {batch}, but it is a multiple of the {jax.device_count()} devices")
+    if dry_run:
+        _done(workdir, total)
+        shown, epochs = total * batch, total * batch / run.images(config)
+        print(f"{workdir}: {total} steps of {batch} images, {shown / 1000:g} kimg, {epochs:g} epochs")
+        return
+    with run.alone(workdir, wait=wait):
+        done = _done(workdir, total)
+        run.claim(workdir, config)
+        if done and done[-1] == total:
+            print(f"{workdir}: trained to step {total} already")
+            return
+        _, images = manifest.load(workdir / "dataset")
+        images = parallel.replicate(images)
+        state = run.initial_state(config)
+        if done:
+            state = checkpoint.load(workdir / "checkpoints", done[-1], state)
+            print(f"{workdir}: continues from step {done[-1]} of {total}")
+        with stop_requests() as requests:
+            _train(config, workdir, state, images, requests)
+    if requests:  # they came when the last step was done
+        raise Interrupted(f"{workdir}: interrupted; trained to step {total}, the same command continues")
+
+
+def _done(workdir: Path, total: int) -> list[int]:
+    """The steps that are saved; a `UserError` if they go beyond `total`."""
     done = checkpoint.steps(workdir / "checkpoints")
     if done and done[-1] > total:
         raise UserError(
             f"{workdir} is trained to step {done[-1]} already, beyond the {total} that this config asks for"
         )
-    if dry_run:
-        shown, epochs = total * batch, total * batch / run.images(config)
-        print(f"{workdir}: {total} steps of {batch} images, {shown / 1000:g} kimg, {epochs:g} epochs")
-        return
-    run.claim(workdir, config)
-    if done and done[-1] == total:
-        print(f"{workdir}: trained to step {total} already")
-        return
-
-    made, images = manifest.load(workdir / "dataset")
-    images = parallel.replicate(images)
-    state = run.initial_state(config)
-    if done:
-        state = checkpoint.load(workdir / "checkpoints", done[-1], state)
-        print(f"{workdir}: continues from step {done[-1]} of {total}")
-    with run.alone(workdir), stop_requests() as requests:
-        _train(config, workdir, state, images, requests)
-    if requests:  # they came when the last step was done
-        raise Failure(f"{workdir}: interrupted; trained to step {total}, the same command continues")
+    return done
 
 
 def _train(config: ConfigDict, workdir: Path, state: gan.State, images: jax.Array, requests: list[int]) -> None:
     network, batch, total = run.network(config), config.train.batch_size, run.total_steps(config)
     key = prng.stream(config.seed, "train")
     grid = sampling.latents(seed=config.seed, stream="grid", count=64, latent_dim=config.model.latent_dim)
-    epochs, checkpoints = (
-        run.steps_at_epochs(config, 1),
-        set(run.steps_at_epochs(config, config.train.checkpoint_every)),
-    )
+    epochs, checkpoints = run.epoch_steps(config), set(run.checkpoint_steps(config))
+    marks = sorted({*epochs, *checkpoints})
     size = min(_CHUNK_STEPS, -(-len(images) // batch))
     advance, sample = parallel.training_steps(network), sampling.sampler(network)
     step = int(state.step)
@@ -74,7 +86,7 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: jax.Arra
     measured: list[dict[str, np.ndarray]] = []
     seconds = 0.0
     while step < total:
-        mark = next(end for end in epochs if end > step)
+        mark = next(end for end in marks if end > step)
         count = min(pace, size, mark - step)
         chosen = order.batches(seed=config.seed, images=len(images), batch_size=batch, first=step, steps=count)
         start = time.monotonic()
@@ -109,7 +121,7 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: jax.Arra
         measured, seconds = [], 0.0
         if stopping:
             progress.close()
-            raise Failure(f"{workdir}: interrupted; saved at step {step} of {total}, the same command continues")
+            raise Interrupted(f"{workdir}: interrupted; saved at step {step} of {total}, the same command continues")
     progress.close()
 
 

@@ -1,0 +1,155 @@
+"""study: all runs of a config, one after the other, then the report; continues where it stopped."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_da_jax import classifiers, features, parallel, prng, records, run, study
+from gan_da_jax.config import augmented_count
+from gan_da_jax.errors import Failure, Interrupted
+from gan_da_jax.study import Planned
+
+_TIMED_STEPS = 3
+
+
+def main(
+    config: ConfigDict,
+    workdir: Path,
+    *,
+    perform: Callable[[ConfigDict, Path], None],
+    report: Callable[[Path], None],
+    only: str | None = None,
+    index: int | None = None,
+    dry_run: bool = False,
+) -> None:
+    """Does every run of a study that is not done, and reports on all of them.
+
+    A run that fails does not keep the others from being done. Several processes may work on a study: each run is left
+    to the one that has it.
+
+    Args:
+        config: the study's; each run's is made of it.
+        workdir: the study's folder; a run lives in SOURCE/ARM/seedK.
+        perform: trains and scores one run, or what is left of it.
+        report: reports on the folder, once all runs are done.
+        only: ARM or SOURCE/ARM: only that arm's runs, and no report.
+        index: the same by the arm's number, as an array job counts.
+        dry_run: check everything, print the plan, stop.
+
+    Raises:
+        UserError: the config or the choice is wrong; nothing is done.
+        Failure: a run has failed; the message names them all.
+    """
+    planned = study.plan(config, workdir)
+    chosen = study.select(planned, only=only, index=index)
+    classifiers.check(config.evaluate.classifier, config.evaluate.weights, tap=config.evaluate.tap)
+    for one in chosen:
+        run.check(one.workdir, one.config)
+    if dry_run:
+        _print_plan(config, chosen)
+        return
+    failed, elsewhere = {}, []
+    _note(workdir, config, [], {})
+    for number, one in enumerate(chosen, 1):
+        print(f"study: {one.name}, run {number} of {len(chosen)}", flush=True)
+        start = time.monotonic()
+        try:
+            with run.alone(one.workdir, name=".study.lock"):
+                run.intact(one.config, one.workdir)
+                perform(one.config, one.workdir)
+        except Interrupted:
+            raise
+        except run.Occupied:
+            elsewhere.append(one.name)
+            print(f"study: {one.name} is left to the process that works on it", flush=True)
+            continue
+        except Exception as error:  # whatever it is, the other runs do not depend on it
+            failed[one.name] = " ".join(str(error).split()) or type(error).__name__
+            print(f"study: {one.name} failed: {failed[one.name]}", flush=True)
+        else:
+            print(f"study: {one.name} done in {time.monotonic() - start:.0f} s", flush=True)
+        _note(workdir, config, [one.name], failed)
+    if only is None and index is None and not elsewhere:
+        report(workdir)
+    if failed:
+        named = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+        raise Failure(f"{workdir}: {len(failed)} of {len(chosen)} runs failed: {named}")
+
+
+def _note(workdir: Path, config: ConfigDict, tried: list[str], failed: dict[str, str]) -> None:
+    """Brings STUDY/study.json up to date; other processes may do so at the same time."""
+    path = workdir / "study.json"
+    with run.alone(workdir, wait=True):
+        noted = records.read_json(path)["failed"] if path.exists() else []
+        kept = {one["run"]: one["reason"] for one in noted if one["run"] not in tried} | failed
+        entry = {"format": 1, "arms": list(study.arms(config)), "seeds": list(config.study.seeds)}
+        entry["failed"] = [{"run": name, "reason": reason} for name, reason in kept.items()]
+        records.write_json(path, entry)
+
+
+def _print_plan(config: ConfigDict, planned: list[Planned]) -> None:
+    """What would be done: arms, images, steps, disk, and how long it would take here."""
+    print(f"{'arm':45} {'seeds':>5} {'images':>7} {'steps':>8} {'epochs':>7} {'kimg':>7} {'GB':>6}")
+    disk = steps = samples = 0
+    for name in dict.fromkeys((one.source, one.arm) for one in planned):
+        runs = [one for one in planned if (one.source, one.arm) == name]
+        of_one, total = runs[0].config, run.total_steps(runs[0].config)
+        where, size = run.position(of_one, total), len(runs) * _bytes(of_one)
+        disk, steps = disk + size, steps + len(runs) * total
+        saved = len(run.checkpoint_steps(of_one))
+        samples += len(runs) * saved * config.evaluate.repeats * config.evaluate.samples
+        print(
+            f"{'/'.join(name):45} {len(runs):5} {run.images(of_one):7} {total:8} {where['epoch']:7.1f} "
+            f"{where['kimg']:7.1f} {size / 1e9:6.1f}"
+        )
+    training = steps * _seconds_a_step(planned[0].config)
+    print(f"{len(planned)} runs, {steps} steps, {samples} samples to score, {disk / 1e9:.1f} GB in all", flush=True)
+    print(f"training: about {_written(training)} here, from {_TIMED_STEPS} timed steps", flush=True)
+    scoring = _seconds_an_image(config)
+    if scoring is None:
+        print("scoring: not timed, as the classifier's weights are not here yet")
+    else:
+        print(f"scoring: about {_written(samples * scoring)} more; {_written(training + samples * scoring)} in all")
+
+
+def _bytes(config: ConfigDict) -> int:
+    """What a run takes on the disk: its checkpoints, and its images."""
+    state = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(run.abstract_state(config)))
+    images = config.data.count + augmented_count(config)  # at the most: generated and further real ones are kept
+    return state * len(run.checkpoint_steps(config)) + images * config.data.image_size**2 * 3
+
+
+def _seconds_a_step(config: ConfigDict) -> float:
+    size, batch = config.data.image_size, config.train.batch_size
+    images = parallel.replicate(np.zeros((batch, size, size, 3), np.uint8))
+    indices = np.zeros((_TIMED_STEPS, batch), np.int32)
+    advance, key = parallel.training_steps(run.network(config)), prng.stream(config.seed, "train")
+    state, _ = advance(run.initial_state(config), images, indices, 1, key)  # compiles
+    jax.block_until_ready(state)
+    start = time.monotonic()
+    jax.block_until_ready(advance(state, images, indices, _TIMED_STEPS, key))
+    return (time.monotonic() - start) / _TIMED_STEPS
+
+
+def _seconds_an_image(config: ConfigDict) -> float | None:
+    """The time to score one image; None if the weights would have to be downloaded or trained first."""
+    settings = config.evaluate
+    if not classifiers.present(settings.classifier, settings.weights):
+        return None
+    classifier = classifiers.load(settings.classifier, settings.weights, taps=())
+    tap = settings.tap or classifier.usual_tap
+    extract = features.extractor(classifier, tuple({tap, "logits"} & {*classifier.taps}))
+    images = np.zeros((features.batch_size() * parallel.local_devices(), *[config.data.image_size] * 2, 3), np.uint8)
+    extract(images, lambda count: None)  # compiles
+    start = time.monotonic()
+    extract(images, lambda count: None)
+    return (time.monotonic() - start) / len(images)
+
+
+def _written(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{seconds:.0f} s" if seconds < 120 else f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
