@@ -18,7 +18,7 @@ def get_config(preset: str = "both") -> ConfigDict:
             faces unless another source is given.
     """
     config = default.get_config()
-    config.train.kimg = 600.0
+    config.train.kimg = 10.0.0
     config.train.checkpoint_every = 60
     config.data.skip_bad = True  # pictures from the web
     match preset:
@@ -32,8 +32,8 @@ def get_config(preset: str = "both") -> ConfigDict:
             config.data.image_size = 64
             config.model.width = 32
             config.train.batch_size = 16  # many small steps: faces show early
-            config.train.kimg = 6.0
-            config.train.checkpoint_every = 3
+            config.train.kimg = 10.0
+            config.train.checkpoint_every = 5
             config.evaluate.classifier = "faces_attributes"
         case _:
             raise ValueError(f"paper.py has no preset {preset!r}; it has: celeba, pomeranian, both, mini")
