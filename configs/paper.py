@@ -18,7 +18,7 @@ def get_config(preset: str = "both") -> ConfigDict:
             faces unless another source is given.
     """
     config = default.get_config()
-    config.train.kimg = 10.0.0
+    config.train.kimg = 600.0
     config.train.checkpoint_every = 60
     config.data.skip_bad = True  # pictures from the web
     match preset:
