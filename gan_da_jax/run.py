@@ -71,7 +71,7 @@ def alone(workdir: Path, *, wait: bool = False, name: str = ".lock") -> Iterator
         name: of the file that is locked; what is locked under different names does not keep each other out.
     """
     workdir.mkdir(parents=True, exist_ok=True)
-    with open(workdir / name, "w") as file:
+    with open(workdir / name, "a") as file:  # not "w", which would touch it
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
