@@ -1,5 +1,6 @@
 """A study: the runs that its config asks for, one an arm, source and seed, and where each of them lives."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -33,9 +34,10 @@ class Planned(NamedTuple):
 
 
 def arms(config: ConfigDict) -> tuple[str, ...]:
-    """The arms of a study, controls included."""
+    """The arms of a study, controls included; on the command line commas may stand between them, without quotes."""
+    named = [arm.strip() for entry in config.study.arms for arm in re.split(r",(?![^(]*\))", str(entry))]
     controls = [f"{policy}@{config.augment.count}" for policy in ("duplicate", "more")] if config.study.controls else []
-    return (*config.study.arms, *controls)
+    return (*named, *controls)
 
 
 def plan(config: ConfigDict, workdir: Path) -> list[Planned]:

@@ -1,5 +1,6 @@
 """study: all runs of a config, one after the other, then the report; continues where it stopped."""
 
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from gan_da_jax.config import augmented_count
 from gan_da_jax.errors import Failure, Interrupted
 from gan_da_jax.study import Planned
 
-_TIMED_STEPS = 3
+_TIMED_STEPS = 5
 
 
 def main(
@@ -126,13 +127,16 @@ def _bytes(config: ConfigDict) -> int:
 def _seconds_a_step(config: ConfigDict) -> float:
     size, batch = config.data.image_size, config.train.batch_size
     images = parallel.replicate(np.zeros((batch, size, size, 3), np.uint8))
-    indices = np.zeros((_TIMED_STEPS, batch), np.int32)
+    indices = np.zeros((1, batch), np.int32)
     advance, key = parallel.training_steps(run.network(config)), prng.stream(config.seed, "train")
     state, _ = advance(run.initial_state(config), images, indices, 1, key)  # compiles
     jax.block_until_ready(state)
-    start = time.monotonic()
-    jax.block_until_ready(advance(state, images, indices, _TIMED_STEPS, key))
-    return (time.monotonic() - start) / _TIMED_STEPS
+    seconds = []
+    for _ in range(_TIMED_STEPS):
+        start = time.monotonic()
+        state, _ = jax.block_until_ready(advance(state, images, indices, 1, key))
+        seconds.append(time.monotonic() - start)
+    return statistics.median(seconds)
 
 
 def _seconds_an_image(config: ConfigDict) -> float | None:
