@@ -46,7 +46,7 @@ CHOOSING = ("fid", "kid")
 class Curve(NamedTuple):
     """A score over the training: float64 arrays [steps evaluated]; `low` and `high` are the extremes over the seeds."""
 
-    epochs: np.ndarray
+    at: np.ndarray
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
@@ -138,12 +138,13 @@ def best(rows: Sequence[Row], key: str) -> Row | None:
     return min(measured, key=lambda row: (value(row, key), row["step"]), default=None)
 
 
-def curve(rows: Sequence[Row], key: str) -> Curve:
+def curve(rows: Sequence[Row], key: str, *, unit: str) -> Curve:
     """The course of a score over the checkpoints, averaged over the seeds that were evaluated at each.
 
     Args:
-        rows: evaluations of any number of seeds, in any order, each with `step` and `epoch`.
+        rows: evaluations of any number of seeds, in any order, each with `step` and `unit`.
         key: the field of the score; rows without it are passed over.
+        unit: what `at` counts: `epoch` or `kimg`, thousands of images shown.
 
     Returns:
         The curve in the order of steps; empty if no row holds the score.
@@ -151,7 +152,7 @@ def curve(rows: Sequence[Row], key: str) -> Curve:
     steps: dict[int, list[tuple[float, float]]] = {}
     for row in rows:
         if (number := value(row, key)) is not None:
-            steps.setdefault(row["step"], []).append((row["epoch"], number))
+            steps.setdefault(row["step"], []).append((row[unit], number))
     points = [np.array(steps[step], np.float64) for step in sorted(steps)]
     return Curve(
         np.array([point[0, 0] for point in points]),

@@ -101,6 +101,13 @@ class Board(NamedTuple):
         return next((score for score in self.scores if score.key in CHOOSING), None)
 
     @property
+    def unit(self) -> str:
+        """What the trainings of all arms have in common: `kimg` where only the images shown are equal, else `epoch`."""
+        ends = [row for standing in self.standings for row in standing.last.values()]
+        spread = {unit: max(row[unit] for row in ends) / min(row[unit] for row in ends) for unit in ("epoch", "kimg")}
+        return "kimg" if spread["kimg"] < 1.01 < spread["epoch"] else "epoch"
+
+    @property
     def headline(self) -> list[Score]:
         """The leading and the deciding score: those that a short account gives."""
         return list(dict.fromkeys(score for score in (self.scores[0], self.deciding) if score))

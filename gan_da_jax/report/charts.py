@@ -146,8 +146,8 @@ def _curves(board: Board, score: Score) -> figures.Figure:
     lines = {}
     for standing in board.ranked(score):
         label = f"{written(standing.scores[score.key]['mean'])}\u2002{standing.arm.label}"
-        lines[label] = standing.number, curve(standing.course, score.key)
-    return figures.curves(lines, label=score.label, real=board.real(score))
+        lines[label] = standing.number, curve(standing.course, score.key, unit=board.unit)
+    return figures.curves(lines, label=score.label, real=board.real(score), unit=board.unit)
 
 
 def _ranking(board: Board, score: Score) -> figures.Figure:

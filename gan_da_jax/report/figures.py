@@ -97,25 +97,26 @@ def look(index: int) -> dict[str, Any]:
     return {"color": COLOURS[index % len(COLOURS)], "marker": marker, "linestyle": line}
 
 
-def curves(arms: Mapping[str, tuple[int, Curve]], *, label: str, real: float | None) -> Figure:
-    """A score over epochs: a line and the shaded range of the seeds for each arm; dashed, the score of the real images.
+def curves(arms: Mapping[str, tuple[int, Curve]], *, label: str, real: float | None, unit: str) -> Figure:
+    """A score over the training: a line and the shaded range of the seeds for each arm; dashed, the real images' score.
 
     Args:
         arms: label -> (number of the arm, which picks its look, and its curve), in the order of the legend.
         label: the name of the score.
         real: the score of the real images, or None.
+        unit: what the curves count, `epoch` or `kimg`.
     """
     entries = len(arms) + (real is not None)
     with panel(2.8 + 0.16 * ((entries + 1) // 2)) as (figure, axes):
         shade = 0.14 if len(arms) <= 5 else 0.06  # many overlapping bands would turn to mud
         for name, (index, curve) in arms.items():
             style = look(index)
-            axes.fill_between(curve.epochs, curve.low, curve.high, color=style["color"], alpha=shade, linewidth=0)
+            axes.fill_between(curve.at, curve.low, curve.high, color=style["color"], alpha=shade, linewidth=0)
             style |= {"label": name if len(name) <= 60 else f"{name[:59]}…", "linewidth": 1.4}
-            axes.plot(curve.epochs, curve.mean, markersize=3.2 if len(curve.epochs) <= 30 else 0, **style)
+            axes.plot(curve.at, curve.mean, markersize=3.2 if len(curve.at) <= 30 else 0, **style)
         if real is not None:
             axes.axhline(real, **REAL, label=f"{written(real)}\u2002real images")
-        _epochs(axes)
+        _progress(axes, unit)
         axes.set_title(label, loc="left", fontsize=9, fontweight="bold")
         axes.margins(x=0.02, y=0.08)
         wide = max(map(len, arms), default=0) > 30
@@ -219,7 +220,7 @@ def losses(seeds: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *, limits
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(limits)
-        _epochs(axes)
+        _progress(axes, "epoch")
         axes.margins(x=0.02)
         figure.legend(loc="outside upper left", ncols=2)
         return figure
@@ -237,8 +238,8 @@ def svg(figure: Figure) -> bytes:
     return _bytes(figure, "svg", {"Date": None, "Creator": None}).replace(style, style + font, 1)
 
 
-def _epochs(axes: Axes) -> None:
-    axes.set_xlabel("epoch")
+def _progress(axes: Axes, unit: str) -> None:
+    axes.set_xlabel({"epoch": "epoch", "kimg": "thousands of images shown (kimg)"}[unit])
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 

@@ -45,7 +45,10 @@ def tell(board: Board) -> dict[str, Any]:
         "spread": {(standing.number, score.key): _spread(standing, score) for standing, score in cells},
         "chance": [(score, found) for score in board.scores if (found := _chance(board, score)) is not None],
         "resampled": {standing.number: _resampled(standing) for standing in board.standings},
-        "courses": {standing.number: curve(standing.course, lead.key).mean.tolist() for standing in board.standings},
+        "courses": {
+            standing.number: curve(standing.course, lead.key, unit=board.unit).mean.tolist()
+            for standing in board.standings
+        },
         "missing": _missing(board),
     }
 

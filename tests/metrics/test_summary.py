@@ -51,8 +51,8 @@ def test_curve_takes_mean_and_extremes_at_each_step_in_any_order_of_rows(course,
         for found in values
     ]
     random.shuffle(rows)
-    curve = summary.curve([*rows, {"step": 1, "epoch": 0.1}], "fid")
-    assert curve.epochs.tolist() == sorted(course)
+    curve = summary.curve([*rows, {"step": 1, "epoch": 0.1}], "fid", unit="epoch")
+    assert curve.at.tolist() == sorted(course)
     for place, epoch in enumerate(sorted(course)):
         assert curve.mean[place] == pytest.approx(np.mean(course[epoch]), abs=1e-6)
         assert (curve.low[place], curve.high[place]) == (min(course[epoch]), max(course[epoch]))
@@ -67,7 +67,7 @@ def test_best_is_the_lowest_and_of_equal_ones_the_earliest():
 
 
 def test_curve_of_nothing_is_empty():
-    assert [len(found) for found in summary.curve([{"step": 1, "epoch": 1.0}], "fid")] == [0, 0, 0, 0]
+    assert [len(found) for found in summary.curve([{"step": 1, "epoch": 1.0}], "fid", unit="epoch")] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -122,3 +122,13 @@ def test_arm_without_any_score_is_on_no_board(tmp_path, make_run, arms_of):
     make_run(tmp_path / "b", policy="hflip", count=20)
     [board] = compare(arms_of(tmp_path))
     assert [standing.scores == {} for standing in board.standings] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("extra", "unit"), [({}, "epoch"), ({"epoch": 2.0}, "kimg"), ({"epoch": 2.0, "kimg": 9.0}, "epoch")]
+)
+def test_curves_count_what_the_arms_have_in_common(tmp_path, make_run, arms_of, extra, unit):
+    make_run(tmp_path / "none")
+    make_run(tmp_path / "hflip", policy="hflip", count=20, extra=extra)
+    (board,) = compare(arms_of(tmp_path))
+    assert board.unit == unit

@@ -18,7 +18,9 @@ def curve(level):
 
 def draw(kind):
     if kind == "curves":
-        return figures.curves({"2.00 none": (0, curve(1)), "3.00 a$b_": (8, curve(2))}, label="FID", real=4.5)
+        return figures.curves(
+            {"2.00 none": (0, curve(1)), "3.00 a$b_": (8, curve(2))}, label="FID", real=4.5, unit="epoch"
+        )
     if kind == "ranking":
         places = [figures.Place("first", 1.0, [0.5, 1.5], [0.9, 1.1]), figures.Place("last", 2.0, None, [2.0])]
         return figures.ranking(places, label="KID", real=None, better="lower")
@@ -96,7 +98,7 @@ def test_long_names_do_not_push_the_picture_away():
     name = "contrast(factor=1.5)+generated@2000 (" + "very.long_field=value, " * 8 + ")"
     for figure in (
         figures.ranking([figures.Place(name, 1.0, None, [1.0])], label="IS", real=2.0, better="disputed"),
-        figures.curves({name: (0, curve(1))}, label="IS", real=None),
+        figures.curves({name: (0, curve(1))}, label="IS", real=None, unit="kimg"),
     ):
         figures.svg(figure)  # lays the figure out
         assert figure.axes[0].get_position().width > 0.4
