@@ -11,6 +11,7 @@ import numpy as np
 
 from gan_da_jax import parallel, records
 from gan_da_jax.classifiers import Classifier
+from gan_da_jax.progress import Progress
 
 _FORMAT = 1  # of what is kept; to be raised when a network of the same name and weights comes to give other features
 
@@ -49,6 +50,14 @@ def extractor(
         return {tap: np.concatenate([block[tap] for block in blocks]) for tap in taps}
 
     return run
+
+
+def watched(extract: Callable, images: Iterable[np.ndarray], *, what: str, count: int) -> dict[str, np.ndarray]:
+    """What `extract`, as from `extractor`, makes of `count` images, with the progress of `what` shown."""
+    progress = Progress(what, total=count)
+    found = extract(images, progress.advance)
+    progress.close()
+    return found
 
 
 def cached(

@@ -62,8 +62,12 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     wanted = tuple(dict.fromkeys(name for name in (tap, "logits") if name in classifier.taps))
     extract = features.extractor(classifier, wanted)
     originals = records.load_array(workdir / "dataset" / "originals.npy")
-    progress = Progress(f"{workdir}: scores", total=len(originals) + len(todo) * settings.samples)
-    real = features.cached(classifier, wanted, lambda: originals, lambda images: extract(images, progress.advance))
+    real = features.cached(
+        classifier,
+        wanted,
+        lambda: originals,
+        lambda images: features.watched(extract, images, what=f"{workdir}: originals", count=len(originals)),
+    )
     of_real = scores.of_classes(real, splits=settings.splits, seed=config.seed, shuffle=False)
     reasons_of_real = {f"real_{name}": reason for name, reason in of_real["reasons"].items() if "interval" not in name}
     of_real = {f"real_{name}": of_real[name] for name in ("inception_score", "inception_score_1")}
@@ -74,6 +78,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     if "logits" in real:
         _save_probabilities(workdir, "originals", classifier, real["logits"])
     sample = sampling.sampler(run.network(config))
+    progress = Progress(f"{workdir}: scores", total=len(todo) * settings.samples)
     for step in dict.fromkeys(step for step, _ in todo):
         generator = run.trained_generator(config, workdir, step)
         for repeat in (repeat for at, repeat in todo if at == step):

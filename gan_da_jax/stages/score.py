@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from gan_da_jax.data import collection
 from gan_da_jax.data.images import shown
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import classes, scores
-from gan_da_jax.progress import Progress
 
 SEED = 2020  # of the shuffle before splitting, of KID's subsets and of the bootstrap; that of torch-fidelity
 
@@ -74,18 +72,17 @@ def main(
         wanted = _wanted(judge, tap)
         extract = features.extractor(judge, wanted)
 
-        def run(what: str, several: Iterable[np.ndarray], count: int) -> dict[str, np.ndarray]:
-            progress = Progress(what, total=count)
-            found = extract(several, progress.advance)
-            progress.close()
-            return found
-
         known = None
         if other:
             known = features.cached(
-                judge, wanted, other.read, lambda several: run(f"reference {shown(reference)}", several, other.count)
+                judge,
+                wanted,
+                other.read,
+                lambda several: features.watched(
+                    extract, several, what=f"reference {shown(reference)}", count=other.count
+                ),
             )
-        found = run(f"images {shown(images)}", own.read(), own.count)
+        found = features.watched(extract, own.read(), what=f"images {shown(images)}", count=own.count)
 
     spread = scores.of_classes(found, splits=splits, seed=SEED, shuffle=True)
     distances = scores.against(found, known, tap=tap, seed=SEED)
