@@ -35,7 +35,7 @@ def leakage(seeds: Seeds) -> dict[str, dict[str, Any]]:
 
 
 def memorisation(seeds: Seeds) -> dict[str, dict[str, Any]]:
-    """The share of samples that lie nearer to an original than the originals lie to each other.
+    """The share of samples that are taken for copies of an original, see `memorisation.training`.
 
     Args:
         seeds: as in `leakage`.

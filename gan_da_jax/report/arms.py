@@ -11,7 +11,7 @@ from gan_da_jax.metrics.summary import CHOOSING, SCORES, Score, best, join, pool
 from gan_da_jax.report.runs import Run, judge
 
 # Fields in which runs may differ and still be repeats of one arm.
-NOT_SETTINGS = (*FREE_FIELDS, "seed", "augment.", "study.")
+NOT_SETTINGS = (*FREE_FIELDS, "seed", "augment.")
 
 
 class Arm(NamedTuple):

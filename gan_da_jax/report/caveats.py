@@ -92,9 +92,9 @@ def _memorisation(best: Standing) -> Iterator[str]:
     ]
     for mean, expected, space in found[:1]:
         yield (
-            f"{mean:.0%} of the samples of {best.arm.label} lie closer to an original than originals do to each other, "
-            f"in {space}, where {expected:.0%} would be expected: it may have learnt pictures by heart, which FID and "
-            "KID reward."
+            f"{mean:.0%} of the samples of {best.arm.label} lie so much closer to one original than to any other, in "
+            f"{space}, as copies do, where {expected:.0%} would be expected: it may have learnt pictures by heart, "
+            "which FID and KID reward."
         )
 
 

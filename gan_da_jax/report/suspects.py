@@ -1,4 +1,4 @@
-"""A board -> which of its arms' samples look augmented, and which lie close to an original."""
+"""A board -> which of its arms' samples look augmented, and which are taken for copies."""
 
 import statistics
 from typing import Any
