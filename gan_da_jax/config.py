@@ -107,9 +107,14 @@ def augmented_count(config: ConfigDict) -> int:
     return config.augment.count if policy.parse(config.augment.policy) else 0
 
 
+def recorded(config: dict) -> dict[str, Any]:
+    """The fields of a config that a run keeps, flat; those that it does not know yet have their defaults."""
+    return dict(flatten(default.get_config())) | dict(flatten(config))
+
+
 def differences(old: dict, new: dict) -> list[str]:
     """Names the fields that differ between two configs and make another run of it, as in `seed (0, now 1)`."""
-    before, after = dict(flatten(old)), dict(flatten(new))
+    before, after = recorded(old), dict(flatten(new))
     if before.get("augment.policy") == after.get("augment.policy") == "none":
         before["augment.count"] = after["augment.count"]  # of no effect
     generated = any(part.op == "generated" for part in policy.parse(str(after.get("augment.policy", "none"))))

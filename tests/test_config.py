@@ -94,3 +94,12 @@ def test_differences():
         "augment.policy ('none', now 'hflip')",
         "seed (0, now 1)",
     ]
+
+
+def test_fields_that_came_later_have_their_defaults():
+    old = default.get_config().to_dict()
+    del old["data"]["dataset"], old["study"]
+    assert config.differences(old, default.get_config().to_dict()) == []
+    tfds = default.get_config()
+    tfds.data.dataset = "celeb_a"
+    assert config.differences(old, tfds.to_dict()) == ["data.dataset ('', now 'celeb_a')"]
