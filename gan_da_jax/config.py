@@ -13,6 +13,7 @@ from gan_da_jax.configs import default
 from gan_da_jax.data.images import RESIZES
 from gan_da_jax.data.sources import SOURCES
 from gan_da_jax.errors import UserError
+from gan_da_jax.metrics import classes
 from gan_da_jax.models.dcgan import IMAGE_SIZES
 
 # Fields that say how to look at a run, and how long to train. They leave what is trained as it is, bit for bit, so they
@@ -59,6 +60,10 @@ def check(config: ConfigDict) -> None:
         if isinstance(reference, float) and not math.isfinite(fields[name]):
             raise UserError(f"config.{name} is {fields[name]}: it must be a finite number")
 
+    for name, kind in (("study.sources", str), ("study.arms", str), ("study.seeds", int)):
+        for value in fields[name]:
+            if type(value) is not kind:
+                raise UserError(f"config.{name} names {value!r}, but each of its values is of type {kind.__name__}")
     for name, allowed in (
         ("data.source", tuple(SOURCES)),
         ("data.resize", RESIZES),
@@ -67,6 +72,7 @@ def check(config: ConfigDict) -> None:
     ):
         if fields[name] not in allowed:
             raise UserError(f"config.{name} is {fields[name]!r}, but it is one of: {', '.join(map(str, allowed))}")
+    wanted_classes(config)
     parts = policy.parse(config.augment.policy)
     if config.augment.count < len(parts):
         raise UserError(f"config.augment.count is {config.augment.count}, but {len(parts)} ops need an image each")
@@ -95,6 +101,12 @@ def check(config: ConfigDict) -> None:
         )
 
 
+def wanted_classes(config: ConfigDict) -> tuple[int, ...]:
+    """The numbers of the classes that `evaluate.classes` names, none if empty; a `UserError` if one is unknown."""
+    asked = [name for name in config.evaluate.classes.split(",") if name.strip()]
+    return classes.select(asked, CLASSIFIERS[config.evaluate.classifier].classes) if asked else ()
+
+
 def source_name(config: ConfigDict) -> str:
     """What people call the source of a config's originals: the data set, the last part of the path, or `faces`."""
     data = config.data
@@ -107,9 +119,14 @@ def augmented_count(config: ConfigDict) -> int:
     return config.augment.count if policy.parse(config.augment.policy) else 0
 
 
+def recorded(config: dict) -> dict[str, Any]:
+    """The fields of a config that a run keeps, flat; those that it does not know yet have their defaults."""
+    return dict(flatten(default.get_config())) | dict(flatten(config))
+
+
 def differences(old: dict, new: dict) -> list[str]:
     """Names the fields that differ between two configs and make another run of it, as in `seed (0, now 1)`."""
-    before, after = dict(flatten(old)), dict(flatten(new))
+    before, after = recorded(old), dict(flatten(new))
     if before.get("augment.policy") == after.get("augment.policy") == "none":
         before["augment.count"] = after["augment.count"]  # of no effect
     generated = any(part.op == "generated" for part in policy.parse(str(after.get("augment.policy", "none"))))

@@ -99,8 +99,7 @@ def _cached(originals: np.ndarray, part: policy.Part) -> Meter:
         meter = _train(part.op, thumbnails(originals), thumbnails(twins))
         flat = flax.traverse_util.flatten_dict(dict(zip("01", meter.variables, strict=False)), sep="/")
         try:
-            with records.atomic(path) as temporary, open(temporary, "wb") as file:
-                np.savez(file, plain=meter.plain, augmented=meter.augmented, **flat)
+            records.save_arrays(path, plain=meter.plain, augmented=meter.augmented, **flat)
         except OSError as error:  # a full disk costs time on the next run, not the work of this one
             print(f"a leakage meter is not kept for the next time: {error}", flush=True)
     return meter

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 from absl import flags
@@ -20,6 +20,7 @@ from gan_da_jax.augment import policy
 from gan_da_jax.config import augmented_count, check, generator_config, generator_workdir
 from gan_da_jax.errors import Failure, UserError
 from gan_da_jax.stages import evaluate, prepare, report, score, study, train, weights
+from gan_da_jax.study import plan, select
 
 
 def _define(arguments: list[str]) -> flags.FlagValues:
@@ -69,12 +70,18 @@ def _train(config: ConfigDict, workdir: Path, *, dry_run: bool, wait: bool = Fal
         train.main(config, workdir, wait=wait)
 
 
-def _study(config: ConfigDict, workdir: Path, **given: Any) -> None:
+def _study(
+    config: ConfigDict, workdir: Path, *, dry_run: bool, only: str | None = None, index: int | None = None
+) -> None:
+    runs = select(plan(config, workdir), only=only, index=index)
+    for one in {run.source: run for run in reversed(runs)}.values():  # what is wrong with a source shows at once
+        _train(one.config, one.workdir, dry_run=True)
+
     def perform(config: ConfigDict, workdir: Path) -> None:
         _train(config, workdir, dry_run=False, wait=True)
         evaluate.main(config, workdir)
 
-    study.main(config, workdir, perform=perform, report=report.main, **given)
+    study.main(config, workdir, perform=perform, report=report.main, only=only, index=index, dry_run=dry_run)
 
 
 def _report(workdir: Path, *, dry_run: bool, config: ConfigDict | None = None) -> None:

@@ -42,13 +42,18 @@ def test_shipped_configs_are_valid(module):
         ("evaluate.splits", 0, "at least 1"),
         ("evaluate.splits", 1001, "a split needs an image"),
         ("evaluate.classifier", "resnet", "faces_attributes"),
+        ("evaluate.classes", "pomeranien", "no class 'pomeranien'"),
+        ("study.seeds", ("0",), "type int"),
+        ("study.seeds", (True,), "type int"),
+        ("study.arms", (1,), "type str"),
+        ("study.sources", (None,), "type str"),
     ],
 )
 def test_impossible_values_are_named(field, value, message):
     wrong = default.get_config().copy_and_resolve_references()
     with wrong.ignore_type():
         wrong.update_from_flattened_dict({field: value})
-    with pytest.raises(UserError, match=field.split(".")[-1]) as caught:
+    with pytest.raises(UserError, match=field.split(".")[-1].removesuffix("es")) as caught:
         config.check(wrong)
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
@@ -94,3 +99,12 @@ def test_differences():
         "augment.policy ('none', now 'hflip')",
         "seed (0, now 1)",
     ]
+
+
+def test_fields_that_came_later_have_their_defaults():
+    old = default.get_config().to_dict()
+    del old["data"]["dataset"], old["study"]
+    assert config.differences(old, default.get_config().to_dict()) == []
+    tfds = default.get_config()
+    tfds.data.dataset = "celeb_a"
+    assert config.differences(old, tfds.to_dict()) == ["data.dataset ('', now 'celeb_a')"]

@@ -190,6 +190,33 @@ BAD = {
     "score nothing": (lambda t: ["score", f"--images={t}/no"], ["/no"]),
     "weights of nothing": (lambda t: ["weights", "show"], ["weights show", "weights list"]),
     "nothing to report": (lambda t: ["report", f"--workdir={t}/run"], ["run"]),
+    "a study without its source": (
+        lambda t: ["study", *BASE, f"--workdir={t}/run", f"--config.study.sources=('folder:{t}/no',)"],
+        ["/no does not exist"],
+    ),
+    "a study of seeds that are none": (
+        lambda t: ["study", *BASE, f"--workdir={t}/run", "--config.study.seeds=('a',)"],
+        ["study.seeds names 'a'"],
+    ),
+    "a study of an arm that is none": (
+        lambda t: ["study", *BASE, f"--workdir={t}/run", "--config.study.arms=('none','hflip')"],
+        ["'hflip' is no arm", "hflip@1000"],
+    ),
+    "an arm that the study has not": (
+        lambda t: ["study", *BASE, f"--workdir={t}/run", "--only=spin@3"],
+        ["--only=spin@3", "vflip@1000"],
+    ),
+    "an index beyond the study": (
+        lambda t: ["study", *BASE, f"--workdir={t}/run", "--index=12"],
+        ["--index is 12", "0 to 11"],
+    ),
+    "a study that asks for a class that is not there": (
+        lambda t: [
+            *["study", *BASE, f"--workdir={t}/run", "--config.evaluate.classifier=resnet50"],
+            "--config.evaluate.classes=pomeranien",
+        ],
+        ["did you mean pomeranian"],
+    ),
     "generator is the workdir": (
         lambda t: [
             *["train", *BASE, f"--workdir={t}/run", "--config.augment.policy=generated"],

@@ -18,7 +18,7 @@ def leakage(seeds: Seeds) -> dict[str, dict[str, Any]]:
     Returns:
         For each op `mean`, `ci95` and `values`, as `summary.join` gives them (None where the meter is blind);
         `sampling`, the meter's own interval, averaged; and `accuracy`, the share of held-out images that it tells
-        apart, averaged.
+        apart, averaged, None where there were too few to train on.
     """
     found = [[row["leakage"] for row in sets if row.get("leakage")] for sets in seeds]
     joined = {}
@@ -29,13 +29,13 @@ def leakage(seeds: Seeds) -> dict[str, dict[str, Any]]:
         joined[op] = {
             **_share(of_op),
             "sampling": [statistics.fmean(end) for end in zip(*ends, strict=True)] if ends else None,
-            "accuracy": statistics.fmean(one["accuracy"] for one in everything),
+            "accuracy": _mean(one["accuracy"] for one in everything),
         }
     return joined
 
 
 def memorisation(seeds: Seeds) -> dict[str, dict[str, Any]]:
-    """The share of samples that lie nearer to an original than the originals lie to each other.
+    """The share of samples that are taken for copies of an original, see `memorisation.training`.
 
     Args:
         seeds: as in `leakage`.

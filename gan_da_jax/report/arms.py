@@ -6,12 +6,12 @@ import statistics
 from collections import Counter
 from typing import Any, NamedTuple
 
-from gan_da_jax.config import FREE_FIELDS, flatten
+from gan_da_jax.config import FREE_FIELDS, recorded
 from gan_da_jax.metrics.summary import CHOOSING, SCORES, Score, best, join, pool, value
 from gan_da_jax.report.runs import Run, judge
 
 # Fields in which runs may differ and still be repeats of one arm.
-NOT_SETTINGS = (*FREE_FIELDS, "seed", "augment.", "study.")
+NOT_SETTINGS = (*FREE_FIELDS, "seed", "augment.")
 
 
 class Arm(NamedTuple):
@@ -177,11 +177,9 @@ def _names(runs: list[Run]) -> list[str]:
 
 def _settings(runs: list[Run]) -> list[dict[str, Any]]:
     """The settings of each run that are not as in most of them."""
+    configs = [recorded(run.recorded["config"]) for run in runs]
     fields = differing(
-        [
-            {field: found for field, found in flatten(run.recorded["config"]) if not field.startswith(NOT_SETTINGS)}
-            for run in runs
-        ]
+        [{field: found for field, found in one.items() if not field.startswith(NOT_SETTINGS)} for one in configs]
     )
     usual = {field: Counter(json.dumps(found[field]) for found in fields).most_common(1)[0][0] for field in fields[0]}
     return [

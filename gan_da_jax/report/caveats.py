@@ -37,7 +37,8 @@ def tell(board: Board, against: dict[str, dict[str, dict[int, Comparison]]]) -> 
     return [
         *_weights(board),
         *_budget(board),
-        *(_leakage(best) if best else ()),
+        *_seeds(board),
+        *(_leakage(board, best) if best else ()),
         *(_memorisation(best) if best else ()),
         *(_duplicate(board, best, against) if best else ()),
         *_disagreement(board),
@@ -75,12 +76,28 @@ def _budget(board: Board) -> Iterator[str]:
         )
 
 
-def _leakage(best: Standing) -> Iterator[str]:
-    found = {op: one for op, one in leakage(best.sets).items() if one["mean"] is not None and one["mean"] >= NOTABLE}
-    for op, one in sorted(found.items(), key=lambda item: -item[1]["mean"])[:1]:
+def _seeds(board: Board) -> Iterator[str]:
+    if len({tuple(standing.last) for standing in board.standings}) > 1:
         yield (
-            f"About {one['mean']:.0%} of the samples of {best.arm.label} look like {op} images, not like originals (by "
-            f"a meter that tells {one['accuracy']:.0%} of held-out images apart): the augmentation leaks."
+            "Not all arms have the same seeds, so their means are over other originals: compare the differences over "
+            "common seeds instead."
+        )
+
+
+def _leakage(board: Board, best: Standing) -> Iterator[str]:
+    """Only of the arm's own ops, and beyond what the meter reads where nothing can leak: samples look odd anyway."""
+    none = control(board, best, "none")
+    plain = leakage(none.sets) if none else {}
+    own, found = {term.partition("(")[0] for term in best.arm.terms}, []
+    for op, one in leakage(best.sets).items():
+        beside = plain[op]["mean"] if op in plain else None
+        if op in own and one["mean"] is not None and one["mean"] - (beside or 0) >= NOTABLE:
+            found.append((one["mean"], op, one["accuracy"], beside))
+    for mean, op, accuracy, beside in sorted(found, reverse=True)[:1]:
+        of_none = "" if beside is None else f", and reads {beside:.0%} for none"
+        yield (
+            f"About {mean:.0%} of the samples of {best.arm.label} look like {op} images, not like originals (by a "
+            f"meter that tells {accuracy:.0%} of held-out images apart{of_none}): the augmentation leaks."
         )
 
 
@@ -92,9 +109,9 @@ def _memorisation(best: Standing) -> Iterator[str]:
     ]
     for mean, expected, space in found[:1]:
         yield (
-            f"{mean:.0%} of the samples of {best.arm.label} lie closer to an original than originals do to each other, "
-            f"in {space}, where {expected:.0%} would be expected: it may have learnt pictures by heart, which FID and "
-            "KID reward."
+            f"{mean:.0%} of the samples of {best.arm.label} lie so much closer to one original than to any other, in "
+            f"{space}, as copies do, where {expected:.0%} would be expected: it may have learnt pictures by heart, "
+            "which FID and KID reward."
         )
 
 

@@ -87,7 +87,7 @@ def _of_board(board: Board) -> Iterator[tuple[tuple, figures.Figure]]:
     for space in dict.fromkeys(space for found in copies.values() for space in found):
         of_space = {label: found[space] for label, found in copies.items() if space in found}
         expected = 100 * float(np.mean([found["expected"] for found in of_space.values()]))
-        look = {"label": f"% of samples close to an original, by {space}", "mark": "expected", "better": "lower"}
+        look = {"label": f"% of samples taken for copies, by {space}", "mark": "expected", "better": "lower"}
         yield ("memorisation", space), figures.ranking(_shares(of_space), real=expected, **look)
 
 

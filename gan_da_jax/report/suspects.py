@@ -1,4 +1,4 @@
-"""A board -> which of its arms' samples look augmented, and which lie close to an original."""
+"""A board -> which of its arms' samples look augmented, and which are taken for copies."""
 
 import statistics
 from typing import Any
@@ -12,15 +12,19 @@ def leaks(board: Board) -> dict[str, Any] | None:
     """The leakage of every arm of a board; None if no meter was read.
 
     Returns:
-        `ops`, all that were looked for, with the accuracy of their meters, averaged over the arms; `arms`: (standing,
-        entry of each op as `shares.leakage` gives it); and `reasons`, why meters are blind or shares missing.
+        `ops`, all that were looked for, with the accuracy of their meters, averaged over the arms, None where none has
+        one; `arms`: (standing, entry of each op as `shares.leakage` gives it); and `reasons`, why meters are blind or
+        shares missing.
     """
     found = [(standing, leakage(standing.sets)) for standing in board.standings]
     found = [(standing, of_ops) for standing, of_ops in found if of_ops]
     if not found:
         return None
-    ops = dict.fromkeys(op for _, of_ops in found for op in of_ops)
-    ops = {op: statistics.fmean(of_ops[op]["accuracy"] for _, of_ops in found if op in of_ops) for op in ops}
+    told: dict[str, list[float]] = {}
+    for _, of_ops in found:
+        for op, one in of_ops.items():
+            told.setdefault(op, []).extend([] if one["accuracy"] is None else [one["accuracy"]])
+    ops = {op: statistics.fmean(accuracies) if accuracies else None for op, accuracies in told.items()}
     return {"ops": ops, "arms": found, "reasons": _reasons(board, "leakage")}
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_da_jax import checkpoint, classifiers, features, leakage, records, run, sampling
+from gan_da_jax.config import wanted_classes
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import classes, scores
 from gan_da_jax.metrics.memorisation import Nearest
@@ -24,9 +25,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     # An interrupted run has saved a step more, which one that was not interrupted has not.
     steps = [step for step in saved if step in planned] or saved[-1:]
     where = classifiers.check(settings.classifier, settings.weights, tap=settings.tap)
-    names = classifiers.CLASSIFIERS[settings.classifier].classes
-    asked = [name for name in settings.classes.split(",") if name.strip()]
-    chosen = classes.select(asked, names) if asked else ()
+    names, chosen = classifiers.CLASSIFIERS[settings.classifier].classes, wanted_classes(config)
     if not steps:
         raise UserError(f"{workdir} holds no checkpoint; train it first, with the same --config and --workdir")
     if dry_run:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from gan_da_jax import classifiers, features, parallel, prng, records, run, study
 from gan_da_jax.config import augmented_count
-from gan_da_jax.errors import Failure, Interrupted
+from gan_da_jax.errors import Failure, Interrupted, UserError
 from gan_da_jax.study import Planned
 
 _TIMED_STEPS = 5
@@ -73,9 +73,14 @@ def main(
             print(f"study: {one.name} failed: {failed[one.name]}", flush=True)
         else:
             print(f"study: {one.name} done in {time.monotonic() - start:.0f} s", flush=True)
-        _note(workdir, config, [one.name], failed)
+        _note(workdir, config, [one.name], {one.name: failed[one.name]} if one.name in failed else {})
     if only is None and index is None and not elsewhere:
-        report(workdir)
+        try:
+            report(workdir)
+        except UserError as error:
+            if not failed:
+                raise
+            print(f"study: no report: {error}", flush=True)  # what failed matters more, and may be why
     if failed:
         named = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
         raise Failure(f"{workdir}: {len(failed)} of {len(chosen)} runs failed: {named}")

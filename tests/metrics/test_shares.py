@@ -27,6 +27,9 @@ def test_leakage_is_averaged_over_sets_before_seeds():
     blind = {"mean": None, "ci95": None, "values": [None] * 3, "sampling": None, "accuracy": pytest.approx(0.55)}
     assert found["hflip"] == blind
     assert shares.leakage([[{"fid": 1.0}]]) == {}
+    untrained = shares.leakage([[{"leakage": {"vflip": leak(None, None)}}], [{"leakage": {"vflip": leak(None, 0.5)}}]])
+    assert (untrained["vflip"]["accuracy"], untrained["vflip"]["mean"]) == (0.5, None)
+    assert shares.leakage([[{"leakage": {"vflip": leak(None, None)}}]])["vflip"]["accuracy"] is None
 
 
 def test_memorisation_is_joined_in_the_spaces_that_were_measured():

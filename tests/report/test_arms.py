@@ -48,6 +48,17 @@ def test_sources_of_one_name_are_kept_apart(tmp_path, make_run, read_all):
     assert [arm.source for arm in arms] == ["faces (/one/faces)", "faces (/two/faces)"]
 
 
+def test_runs_of_before_a_field_came_are_of_the_same_arm(tmp_path, make_run, read_all):
+    for seed in range(3):
+        make_run(tmp_path / str(seed), seed=seed)
+    path = tmp_path / "0" / "config.json"
+    entry = records.read_json(path)
+    entry["config"]["data"]["dataset"] = ""
+    records.write_json(path, entry)
+    [arm], _ = group(read_all(tmp_path))
+    assert (arm.label, len(arm.runs)) == ("none", 3)
+
+
 def test_differing_keeps_what_is_not_shared():
     assert differing([{"a": 1, "b": 2, "c": [1]}, {"a": 1, "b": 3, "c": [1], "d": 4}]) == [
         {"b": 2, "d": None},

@@ -281,6 +281,15 @@ def test_too_few_seeds_are_told_with_the_number_needed(tmp_path, make_run, page_
     assert "p = 1|" not in "".join(found.rows)
 
 
+def test_originals_too_few_for_the_meters_are_told(tmp_path, make_run, page_of):
+    untrained = dict.fromkeys(("share", "low", "high", "accuracy"))
+    reasons = {"leakage.vflip": "3 originals are too few", "memorisation": "2 images are too few"}
+    make_run(tmp_path, extra={"leakage": {"vflip": untrained}, "memorisation": None, "reasons": reasons})
+    found = page_of(tmp_path)
+    assert any(row.startswith("none|blind") for row in found.rows)
+    assert "Not read, vflip: 3 originals are too few" in " ".join(found.text.split())
+
+
 def test_quick_report_has_no_empty_sections(tmp_path, make_run, page_of):
     found = page_of(make_run(tmp_path))
     targets = {attributes.get("id") for _, attributes in found.tags}

@@ -97,14 +97,27 @@ def test_more_real_images_are_no_augmentation(make, sentences):
         ({"extra": {"weights_sha256": "ee" * 32}}, "weights differ"),
         ({"extra": {"kimg": 99.0}}, "equal in epochs"),
         ({"extra": {"kimg": 99.0, "epoch": 9.0}}, "equally far trained"),
-        ({"leakage": {"vflip": 0.5, "hflip": 0.2, "invert": None}}, "look like vflip images"),
-        ({"leakage": {"vflip": 0.01}, "memorised": 0.3}, "closer to an original"),
+        ({"leakage": {"vflip": 0.5, "hflip": 0.2, "invert": None}}, "look like hflip images"),
+        ({"leakage": {"vflip": 0.5}}, "not the Inception network"),  # which hflip cannot have leaked
+        ({"leakage": {"vflip": 0.01}, "memorised": 0.3}, "closer to one original than to any other, in pixels"),
         ({"extra": {"kid": {"mean": 9.0, "std": 0.1}}}, "do not agree: hflip@20 is best by FID, none is best by KID"),
         ({"memorised": 0.05}, "not the Inception network"),
     ],
 )
 def test_the_gravest_caveat_comes_first(make, sentences, changes, said):
     assert said in sentences(make(3, none={"distance": 60.0}, hflip={"distance": 20.0} | changes))[2]
+
+
+@pytest.mark.parametrize(("of_none", "said"), [(0.1, "reads 1"), (0.29, "not the Inception network")])
+def test_leakage_is_what_goes_beyond_none(make, sentences, of_none, said):
+    arms = {"none": {"distance": 60.0, "leakage": {"hflip": of_none}}}
+    assert said in sentences(make(3, **arms, hflip={"distance": 20.0, "leakage": {"hflip": 0.3}}))[2]
+
+
+def test_arms_of_other_seeds_are_a_caveat(make, make_run, sentences):
+    root = make(3, none={"distance": 60.0}, hflip={"distance": 20.0})
+    make_run(root / "vflip", policy="vflip", count=20, seed=1, grids=0, evaluations=1, distance=30.0)
+    assert "Not all arms have the same seeds" in sentences(root)[2]
 
 
 def test_duplicate_that_does_as_well_is_a_caveat(make, sentences):
