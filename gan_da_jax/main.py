@@ -70,11 +70,15 @@ def _train(config: ConfigDict, workdir: Path, *, dry_run: bool, wait: bool = Fal
 
 
 def _study(config: ConfigDict, workdir: Path, **given: Any) -> None:
+    def check_originals(config: ConfigDict, workdir: Path) -> None:
+        with contextlib.redirect_stdout(None):  # the study tells its own plan
+            _train(generator_config(config), workdir, dry_run=True)
+
     def perform(config: ConfigDict, workdir: Path) -> None:
         _train(config, workdir, dry_run=False, wait=True)
         evaluate.main(config, workdir)
 
-    study.main(config, workdir, perform=perform, report=report.main, **given)
+    study.main(config, workdir, check=check_originals, perform=perform, report=report.main, **given)
 
 
 def _report(workdir: Path, *, dry_run: bool, config: ConfigDict | None = None) -> None:

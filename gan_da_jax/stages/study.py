@@ -1,5 +1,6 @@
 """study: all runs of a config, one after the other, then the report; continues where it stopped."""
 
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from ml_collections import ConfigDict
 
 from gan_da_jax import classifiers, features, parallel, prng, records, run, study
 from gan_da_jax.config import augmented_count
-from gan_da_jax.errors import Failure, Interrupted
+from gan_da_jax.errors import Failure, Interrupted, UserError
 from gan_da_jax.study import Planned
 
 _TIMED_STEPS = 3
@@ -20,6 +21,7 @@ def main(
     config: ConfigDict,
     workdir: Path,
     *,
+    check: Callable[[ConfigDict, Path], None],
     perform: Callable[[ConfigDict, Path], None],
     report: Callable[[Path], None],
     only: str | None = None,
@@ -34,6 +36,7 @@ def main(
     Args:
         config: the study's; each run's is made of it.
         workdir: the study's folder; a run lives in SOURCE/ARM/seedK.
+        check: raises a `UserError` where a run on the originals alone cannot be prepared or trained.
         perform: trains and scores one run, or what is left of it.
         report: reports on the folder, once all runs are done.
         only: ARM or SOURCE/ARM: only that arm's runs, and no report.
@@ -49,11 +52,16 @@ def main(
     classifiers.check(config.evaluate.classifier, config.evaluate.weights, tap=config.evaluate.tap)
     for one in chosen:
         run.check(one.workdir, one.config)
+    for one in {one.source: one for one in reversed(chosen)}.values():  # the first of each source
+        if not (one.base / "dataset" / "manifest.json").exists():
+            print(f"study: checking {one.source}", flush=True)
+            check(one.config, one.base)
     if dry_run:
         _print_plan(config, chosen)
         return
     failed, elsewhere = {}, []
-    _note(workdir, config, [], {})
+    note = functools.partial(_note, workdir, config, {one.name for one in planned})
+    note([], {})
     for number, one in enumerate(chosen, 1):
         print(f"study: {one.name}, run {number} of {len(chosen)}", flush=True)
         start = time.monotonic()
@@ -72,20 +80,27 @@ def main(
             print(f"study: {one.name} failed: {failed[one.name]}", flush=True)
         else:
             print(f"study: {one.name} done in {time.monotonic() - start:.0f} s", flush=True)
-        _note(workdir, config, [one.name], failed)
-    if only is None and index is None and not elsewhere:
-        report(workdir)
+        note([one.name], failed)
+    named = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+    if elsewhere:
+        print(f"study: no report yet, as other processes work on {len(elsewhere)} runs; give this command again")
+    elif only is None and index is None:
+        try:
+            report(workdir)
+        except UserError as error:  # of what has failed there may be nothing to report
+            if not failed:
+                raise
+            named += f"; no report: {error}"
     if failed:
-        named = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
         raise Failure(f"{workdir}: {len(failed)} of {len(chosen)} runs failed: {named}")
 
 
-def _note(workdir: Path, config: ConfigDict, tried: list[str], failed: dict[str, str]) -> None:
+def _note(workdir: Path, config: ConfigDict, planned: set[str], tried: list[str], failed: dict[str, str]) -> None:
     """Brings STUDY/study.json up to date; other processes may do so at the same time."""
     path = workdir / "study.json"
     with run.alone(workdir, wait=True):
         noted = records.read_json(path)["failed"] if path.exists() else []
-        kept = {one["run"]: one["reason"] for one in noted if one["run"] not in tried} | failed
+        kept = {one["run"]: one["reason"] for one in noted if one["run"] in planned.difference(tried)} | failed
         entry = {"format": 1, "arms": list(study.arms(config)), "seeds": list(config.study.seeds)}
         entry["failed"] = [{"run": name, "reason": reason} for name, reason in kept.items()]
         records.write_json(path, entry)
