@@ -57,7 +57,8 @@ def _prepare(config: ConfigDict, workdir: Path, *, dry_run: bool, export: Path |
             if place.absolute() == workdir.absolute():
                 raise UserError("config.augment.generator is the workdir itself; name another folder, or none")
             if not dry_run:  # what is wrong with this run shows before hours go into the other one
-                prepare.main(config, workdir, dry_run=True, export=export)
+                with contextlib.redirect_stdout(None):  # it would tell of a plan
+                    prepare.main(config, workdir, dry_run=True, export=export)
             _train(base, place, dry_run=dry_run, wait=True)  # another arm may be training it
     prepare.main(config, workdir, dry_run=dry_run, export=export)
 
@@ -74,8 +75,9 @@ def _study(config: ConfigDict, workdir: Path, **given: Any) -> None:
         with contextlib.redirect_stdout(None):  # the study tells its own plan
             _train(generator_config(config), workdir, dry_run=True)
 
-    def perform(config: ConfigDict, workdir: Path) -> None:
-        _train(config, workdir, dry_run=False, wait=True)
+    def perform(config: ConfigDict, workdir: Path, *, trained: bool) -> None:
+        with contextlib.redirect_stdout(None) if trained else contextlib.nullcontext():
+            _train(config, workdir, dry_run=False, wait=True)
         evaluate.main(config, workdir)
 
     study.main(config, workdir, check=check_originals, perform=perform, report=report.main, **given)

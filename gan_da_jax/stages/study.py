@@ -22,7 +22,7 @@ def main(
     workdir: Path,
     *,
     check: Callable[[ConfigDict, Path], None],
-    perform: Callable[[ConfigDict, Path], None],
+    perform: Callable[..., None],
     report: Callable[[Path], None],
     only: str | None = None,
     index: int | None = None,
@@ -37,7 +37,8 @@ def main(
         config: the study's; each run's is made of it.
         workdir: the study's folder; a run lives in SOURCE/ARM/seedK.
         check: raises a `UserError` where a run on the originals alone cannot be prepared or trained.
-        perform: trains and scores one run, or what is left of it.
+        perform: trains and scores one run, or what is left of it; takes its config, its workdir, and by name whether
+            it is `trained`, so that there is little to tell.
         report: reports on the folder, once all runs are done.
         only: ARM or SOURCE/ARM: only that arm's runs, and no report.
         index: the same by the arm's number, as an array job counts.
@@ -67,8 +68,7 @@ def main(
         start = time.monotonic()
         try:
             with run.alone(one.workdir, name=".study.lock"):
-                run.intact(one.config, one.workdir)
-                perform(one.config, one.workdir)
+                perform(one.config, one.workdir, trained=run.intact(one.config, one.workdir))
         except Interrupted:
             raise
         except run.Occupied:
