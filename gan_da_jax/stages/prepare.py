@@ -36,7 +36,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, export: Pa
             print(f"{plan}; {config.data.dataset} would be downloaded and prepared first")
             return
         pools, ids, source = _load(config, parts)
-        _same_originals(generator_workdir(config, workdir), pools["originals"])
+        _same_originals(config, workdir, pools["originals"])
         if dry_run:
             print(plan)
             return
@@ -109,11 +109,13 @@ def _load(config: ConfigDict, parts: tuple[policy.Part, ...]) -> tuple[dict, dic
     return pools, ids, source
 
 
-def _same_originals(place: Path, originals: np.ndarray) -> None:
-    """Refuses other originals than those of the run at `place`, if there is one: all arms of a study share it."""
+def _same_originals(config: ConfigDict, workdir: Path, originals: np.ndarray) -> None:
+    """Refuses other originals than those of the run that makes `generated` images: all arms of a study share it."""
+    place = generator_workdir(config, workdir)
     if (place / "dataset" / "manifest.json").exists():
         rows = manifest.read(place / "dataset")["records"]
         if [row["sha256"] for row in rows] != [records.sha256(image) for image in originals]:
+            run.check(place, generator_config(config))  # says why, if that is why
             raise UserError(
                 f"{place} has other originals: was the source changed? Name another augment.generator, or --workdir"
             )
