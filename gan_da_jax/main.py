@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from absl import flags
@@ -20,7 +20,6 @@ from gan_da_jax.augment import policy
 from gan_da_jax.config import augmented_count, check, generator_config, generator_workdir
 from gan_da_jax.errors import Failure, UserError
 from gan_da_jax.stages import evaluate, prepare, report, score, study, train, weights
-from gan_da_jax.study import plan, select
 
 
 def _define(arguments: list[str]) -> flags.FlagValues:
@@ -58,7 +57,8 @@ def _prepare(config: ConfigDict, workdir: Path, *, dry_run: bool, export: Path |
             if place.absolute() == workdir.absolute():
                 raise UserError("config.augment.generator is the workdir itself; name another folder, or none")
             if not dry_run:  # what is wrong with this run shows before hours go into the other one
-                prepare.main(config, workdir, dry_run=True, export=export)
+                with contextlib.redirect_stdout(None):  # it would tell of a plan
+                    prepare.main(config, workdir, dry_run=True, export=export)
             _train(base, place, dry_run=dry_run, wait=True)  # another arm may be training it
     prepare.main(config, workdir, dry_run=dry_run, export=export)
 
@@ -70,18 +70,17 @@ def _train(config: ConfigDict, workdir: Path, *, dry_run: bool, wait: bool = Fal
         train.main(config, workdir, wait=wait)
 
 
-def _study(
-    config: ConfigDict, workdir: Path, *, dry_run: bool, only: str | None = None, index: int | None = None
-) -> None:
-    runs = select(plan(config, workdir), only=only, index=index)
-    for one in {run.source: run for run in reversed(runs)}.values():  # what is wrong with a source shows at once
-        _train(one.config, one.workdir, dry_run=True)
+def _study(config: ConfigDict, workdir: Path, **given: Any) -> None:
+    def check_originals(config: ConfigDict, workdir: Path) -> None:
+        with contextlib.redirect_stdout(None):  # the study tells its own plan
+            _train(generator_config(config), workdir, dry_run=True)
 
-    def perform(config: ConfigDict, workdir: Path) -> None:
-        _train(config, workdir, dry_run=False, wait=True)
+    def perform(config: ConfigDict, workdir: Path, *, trained: bool) -> None:
+        with contextlib.redirect_stdout(None) if trained else contextlib.nullcontext():
+            _train(config, workdir, dry_run=False, wait=True)
         evaluate.main(config, workdir)
 
-    study.main(config, workdir, perform=perform, report=report.main, only=only, index=index, dry_run=dry_run)
+    study.main(config, workdir, check=check_originals, perform=perform, report=report.main, **given)
 
 
 def _report(workdir: Path, *, dry_run: bool, config: ConfigDict | None = None) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
+from gan_da_jax.augment import policy
 from gan_da_jax.config import check, source_name
 from gan_da_jax.data.sources import SOURCES
 from gan_da_jax.errors import UserError
@@ -32,6 +33,11 @@ class Planned(NamedTuple):
         """The run's folder within that of the study."""
         return f"{self.source}/{self.arm}/seed{self.config.seed}"
 
+    @property
+    def base(self) -> Path:
+        """The workdir of the run on the same originals alone, whose GAN makes the `generated` images."""
+        return self.workdir.parents[1] / "none" / self.workdir.name
+
 
 def arms(config: ConfigDict) -> tuple[str, ...]:
     """The arms of a study, controls included; on the command line commas may stand between them, without quotes."""
@@ -56,6 +62,15 @@ def plan(config: ConfigDict, workdir: Path) -> list[Planned]:
                 raise UserError(f"config.study.{field} names {value} twice")
         if not values and field != "sources":
             raise UserError(f"config.study.{field} is empty: name at least one")
+    meanings: dict[tuple, str] = {}
+    for arm in named:
+        text, count = _read(arm)
+        same = meanings.setdefault((policy.parse(text), count), arm)
+        if same != arm:
+            raise UserError(f"config.study.arms: {same} and {arm} are the same arm; leave one of them out")
+    for seed in config.study.seeds:
+        if not isinstance(seed, int):
+            raise UserError(f"config.study.seeds: {seed!r} is no seed; write whole numbers, as in (0,1,2)")
     runs = []
     for source in _sources(config):
         folder = source_name(source).replace("/", "_")
@@ -63,11 +78,11 @@ def plan(config: ConfigDict, workdir: Path) -> list[Planned]:
             raise UserError(f"config.study.sources has two sources named {folder}: rename one of them")
         for seed in config.study.seeds:
             for arm in sorted(named, key=lambda arm: arm != "none"):
-                place = workdir / folder / arm / f"seed{seed}"
-                generator = workdir / folder / "none" / f"seed{seed}"
-                runs.append(Planned(folder, arm, _of_arm(source, arm, seed, generator), place))
-    for run in runs:
-        check(run.config)
+                run = Planned(folder, arm, _of_arm(source, arm, seed), workdir / folder / arm / f"seed{seed}")
+                if arm != "none":
+                    run.config.augment.generator = str(run.base)
+                check(run.config)
+                runs.append(run)
     return runs
 
 
@@ -105,14 +120,19 @@ def _sources(config: ConfigDict) -> Iterator[ConfigDict]:
         yield single
 
 
-def _of_arm(config: ConfigDict, arm: str, seed: int, generator: Path) -> ConfigDict:
-    policy, at, count = str(arm).rpartition("@")
-    if arm != "none" and not (at and count.isdecimal()):
+def _read(arm: str) -> tuple[str, int]:
+    """The policy of an arm, and its count; 0 for `none`."""
+    if arm == "none":
+        return arm, 0
+    text, _, count = str(arm).rpartition("@")
+    if not (text and count.isdecimal()) or text == "none":
         raise UserError(f"config.study.arms: {arm!r} is no arm; write POLICY@COUNT, as in hflip@1000, or none")
+    return text, int(count)
+
+
+def _of_arm(config: ConfigDict, arm: str, seed: int) -> ConfigDict:
     single = config.copy_and_resolve_references()
     single.seed = seed
-    single.augment.policy = policy if arm != "none" else "none"
-    if arm != "none":
-        single.augment.count = int(count)
-        single.augment.generator = str(generator)
+    single.augment.policy, count = _read(arm)
+    single.augment.count = count if arm != "none" else config.augment.count
     return single

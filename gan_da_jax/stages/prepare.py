@@ -36,11 +36,12 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, export: Pa
             print(f"{plan}; {config.data.dataset} would be downloaded and prepared first")
             return
         pools, ids, source = _load(config, parts)
+        _same_originals(config, workdir, pools["originals"])
         if dry_run:
             print(plan)
             return
         if "generated" in policy.pool_sizes(parts, config.augment.count):
-            pools["generated"] = _generate(config, workdir, pools["originals"], len(ids["generated"]))
+            pools["generated"] = _generate(config, workdir, len(ids["generated"]))
         made, pixels = manifest.build(
             source=source,
             policy_text=config.augment.policy,
@@ -108,12 +109,21 @@ def _load(config: ConfigDict, parts: tuple[policy.Part, ...]) -> tuple[dict, dic
     return pools, ids, source
 
 
-def _generate(config: ConfigDict, workdir: Path, originals: np.ndarray, count: int) -> np.ndarray:
+def _same_originals(config: ConfigDict, workdir: Path, originals: np.ndarray) -> None:
+    """Refuses other originals than those of the run that makes `generated` images: all arms of a study share it."""
+    place = generator_workdir(config, workdir)
+    if (place / "dataset" / "manifest.json").exists():
+        rows = manifest.read(place / "dataset")["records"]
+        if [row["sha256"] for row in rows] != [records.sha256(image) for image in originals]:
+            run.check(place, generator_config(config))  # says why, if that is why
+            raise UserError(
+                f"{place} has other originals: was the source changed? Name another augment.generator, or --workdir"
+            )
+
+
+def _generate(config: ConfigDict, workdir: Path, count: int) -> np.ndarray:
     """Samples the GAN that was trained on the originals alone."""
     place, base = generator_workdir(config, workdir), generator_config(config)
-    trained, _ = manifest.load(place / "dataset")
-    if [row["sha256"] for row in trained["records"]] != [records.sha256(image) for image in originals]:
-        raise UserError(f"{place} was trained on other originals; name another augment.generator, or none")
     last = run.total_steps(base)
     if last not in checkpoint.steps(place / "checkpoints"):
         raise UserError(f"{place} is not trained to step {last}; train it first, or leave augment.generator empty")

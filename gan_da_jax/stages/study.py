@@ -1,5 +1,6 @@
 """study: all runs of a config, one after the other, then the report; continues where it stopped."""
 
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -21,7 +22,8 @@ def main(
     config: ConfigDict,
     workdir: Path,
     *,
-    perform: Callable[[ConfigDict, Path], None],
+    check: Callable[[ConfigDict, Path], None],
+    perform: Callable[..., None],
     report: Callable[[Path], None],
     only: str | None = None,
     index: int | None = None,
@@ -35,7 +37,9 @@ def main(
     Args:
         config: the study's; each run's is made of it.
         workdir: the study's folder; a run lives in SOURCE/ARM/seedK.
-        perform: trains and scores one run, or what is left of it.
+        check: raises a `UserError` where a run on the originals alone cannot be prepared or trained.
+        perform: trains and scores one run, or what is left of it; takes its config, its workdir, and by name whether
+            it is `trained`, so that there is little to tell.
         report: reports on the folder, once all runs are done.
         only: ARM or SOURCE/ARM: only that arm's runs, and no report.
         index: the same by the arm's number, as an array job counts.
@@ -47,21 +51,25 @@ def main(
     """
     planned = study.plan(config, workdir)
     chosen = study.select(planned, only=only, index=index)
-    classifiers.check(config.evaluate.classifier, config.evaluate.weights, tap=config.evaluate.tap)
+    _check_classifier(config)
     for one in chosen:
         run.check(one.workdir, one.config)
+    for one in {one.source: one for one in reversed(chosen)}.values():  # the first of each source
+        if not (one.base / "dataset" / "manifest.json").exists():
+            print(f"study: checking {one.source}", flush=True)
+            check(one.config, one.base)
     if dry_run:
         _print_plan(config, chosen)
         return
     failed, elsewhere = {}, []
-    _note(workdir, config, [], {})
+    note = functools.partial(_note, workdir, planned)
+    note([], {})
     for number, one in enumerate(chosen, 1):
         print(f"study: {one.name}, run {number} of {len(chosen)}", flush=True)
         start = time.monotonic()
         try:
             with run.alone(one.workdir, name=".study.lock"):
-                run.intact(one.config, one.workdir)
-                perform(one.config, one.workdir)
+                perform(one.config, one.workdir, trained=run.intact(one.config, one.workdir))
         except Interrupted:
             raise
         except run.Occupied:
@@ -73,27 +81,47 @@ def main(
             print(f"study: {one.name} failed: {failed[one.name]}", flush=True)
         else:
             print(f"study: {one.name} done in {time.monotonic() - start:.0f} s", flush=True)
-        _note(workdir, config, [one.name], {one.name: failed[one.name]} if one.name in failed else {})
-    if only is None and index is None and not elsewhere:
+        note([one.name], {one.name: failed[one.name]} if one.name in failed else {})
+    named = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+    if elsewhere:
+        print(f"study: no report yet, as other processes work on {len(elsewhere)} runs; give this command again")
+    elif only is not None or index is not None:
+        print(f"study: the report, once all arms are done: gan-da report --workdir={workdir}")
+    else:
         try:
             report(workdir)
-        except UserError as error:
+        except UserError as error:  # of what has failed there may be nothing to report
             if not failed:
                 raise
-            print(f"study: no report: {error}", flush=True)  # what failed matters more, and may be why
+            named += f"; no report: {error}"
     if failed:
-        named = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
         raise Failure(f"{workdir}: {len(failed)} of {len(chosen)} runs failed: {named}")
 
 
-def _note(workdir: Path, config: ConfigDict, tried: list[str], failed: dict[str, str]) -> None:
+def _check_classifier(config: ConfigDict) -> None:
+    """Refuses a classifier that could not score the runs once they are trained, as far as that shows already."""
+    settings = config.evaluate
+    classifiers.check(settings.classifier, settings.weights, tap=settings.tap)
+    if classifiers.present(settings.classifier, settings.weights):
+        classifier = classifiers.load(settings.classifier, settings.weights, taps=())
+        classifier.require((settings.tap or classifier.usual_tap,))
+
+
+def _note(workdir: Path, planned: list[Planned], tried: list[str], failed: dict[str, str]) -> None:
     """Brings STUDY/study.json up to date; other processes may do so at the same time."""
     path = workdir / "study.json"
+    current = {one.name for one in planned}.difference(tried)
     with run.alone(workdir, wait=True):
-        noted = records.read_json(path)["failed"] if path.exists() else []
-        kept = {one["run"]: one["reason"] for one in noted if one["run"] not in tried} | failed
-        entry = {"format": 1, "arms": list(study.arms(config)), "seeds": list(config.study.seeds)}
-        entry["failed"] = [{"run": name, "reason": reason} for name, reason in kept.items()]
+        noted = records.read_json(path) if path.exists() else {}
+        if not isinstance(noted, dict):
+            raise UserError(f"{path} is not that of a study: delete it, or choose another --workdir")
+        kept = {one["run"]: one["reason"] for one in noted.get("failed", []) if one["run"] in current} | failed
+        entry = {
+            "format": 1,
+            "arms": list(dict.fromkeys(f"{one.source}/{one.arm}" for one in planned)),
+            "seeds": list(dict.fromkeys(one.config.seed for one in planned)),
+            "failed": [{"run": name, "reason": reason} for name, reason in kept.items()],
+        }
         records.write_json(path, entry)
 
 
