@@ -145,7 +145,7 @@ def test_an_arm_is_chosen_by_name_of_all_sources_or_one():
         ("arms", ("hflip@many",), "'hflip@many' is no arm"),
         ("arms", ("@10",), "'@10' is no arm"),
         ("arms", ("none@10",), "'none@10' is no arm"),
-        ("arms", ("none", 10), "10 is no arm"),
+        ("arms", ("none", 10), "'10' is no arm"),
         ("arms", ("spin@10",), "spin is not an op"),
         ("arms", ("hflip+hflip@10",), "hflip is named twice"),
         ("arms", ("hflip@0",), "augment.count is 0"),

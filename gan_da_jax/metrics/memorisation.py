@@ -17,13 +17,13 @@ class Training(NamedTuple):
 
     Attributes:
         images: float64 [n, d].
-        mirrored: float64 [n, d], their mirror images, or None where these are not searched.
+        variants: float64 [n, d] each, what else is searched: row i is made from image i, as by mirroring it.
         threshold: an image whose `Nearest.ratio` is below is taken for a copy.
         expected: the share of real images below it, 0..1.
     """
 
     images: np.ndarray
-    mirrored: np.ndarray | None
+    variants: tuple[np.ndarray, ...]
     threshold: float
     expected: float
 
@@ -33,16 +33,16 @@ class Nearest(NamedTuple):
 
     Attributes:
         image: int [m], its index.
-        mirrored: bool [m], whether it is its mirror image that is near.
+        variant: int [m], what of it is near: 0 for the image itself, j for the j-th of the variants.
         ratio: float64 [m], 0..1: its distance over that of the second nearest training image; 1 where both are 0.
     """
 
     image: np.ndarray
-    mirrored: np.ndarray
+    variant: np.ndarray
     ratio: np.ndarray
 
 
-def training(images: np.ndarray, mirrored: np.ndarray | None = None) -> Training:
+def training(images: np.ndarray, *variants: np.ndarray) -> Training:
     """Finds from the training images alone how near a real image comes to others.
 
     A distance by itself says little: blurred and pale images are near to everything. So the distance of the nearest
@@ -54,17 +54,18 @@ def training(images: np.ndarray, mirrored: np.ndarray | None = None) -> Training
 
     Args:
         images: real numbers [n, d], one image a row; pixels or features.
-        mirrored: the same of their mirror images, to find mirrored copies, too; an image is as far as the nearer one.
+        *variants: the same of what was made from each image, such as its mirror image, to find copies of that, too; an
+            image is as far as the nearest of its variants.
 
     Raises:
         UserError: fewer than 3 images, other shapes, or numbers that are not finite.
     """
-    images, mirrored = matrix(images), None if mirrored is None else matrix(mirrored)
+    images, variants = matrix(images), tuple(map(matrix, variants))
     if len(images) < 3:
         raise UserError(f"{len(images)} images are too few to know how near real ones come to each other: 3 are needed")
-    ratios = _nearest(images, images, mirrored, itself=True).ratio
+    ratios = _nearest(images, (images, *variants), itself=True).ratio
     rank = max(1, round(USUAL * (len(images) + 1)))
-    return Training(images, mirrored, float(np.sort(ratios)[rank - 1]), rank / (len(images) + 1))
+    return Training(images, variants, float(np.sort(ratios)[rank - 1]), rank / (len(images) + 1))
 
 
 def nearest(samples: np.ndarray, training: Training) -> Nearest:
@@ -79,7 +80,7 @@ def nearest(samples: np.ndarray, training: Training) -> Nearest:
     """
     samples = matrix(samples)
     same_width(samples, training.images)
-    return _nearest(samples, training.images, training.mirrored, itself=False)
+    return _nearest(samples, (training.images, *training.variants), itself=False)
 
 
 def share(found: Nearest, training: Training) -> float:
@@ -87,14 +88,14 @@ def share(found: Nearest, training: Training) -> float:
     return float(np.mean(found.ratio < training.threshold))
 
 
-def _nearest(x: np.ndarray, y: np.ndarray, mirrored: np.ndarray | None, *, itself: bool) -> Nearest:
-    """As `nearest`; with `itself`, x is y and an image is no neighbour of itself, nor is its own mirror image."""
+def _nearest(x: np.ndarray, sets: tuple[np.ndarray, ...], *, itself: bool) -> Nearest:
+    """As `nearest`; with `itself`, x is the first of the sets, and an image's own variants are no neighbours of it."""
     parts = []
-    for rows, squares in _blocks(x, y):
-        flipped = np.zeros(squares.shape, bool)
-        if mirrored is not None:
-            other = _squares(x[rows], mirrored)
-            flipped = other < squares
+    for rows, squares in _blocks(x, sets[0]):
+        variant = np.zeros(squares.shape, np.intp)
+        for number, others in enumerate(sets[1:], 1):
+            other = _squares(x[rows], others)
+            variant[other < squares] = number
             squares = np.minimum(squares, other)
         here = np.arange(len(squares))
         if itself:
@@ -102,7 +103,7 @@ def _nearest(x: np.ndarray, y: np.ndarray, mirrored: np.ndarray | None, *, itsel
         image = np.argmin(squares, axis=1)
         first, second = np.sqrt(np.partition(squares, 1, axis=1)[:, :2]).T
         ratio = np.divide(first, second, out=np.ones(len(first)), where=second > 0)
-        parts.append((image, flipped[here, image], ratio))
+        parts.append((image, variant[here, image], ratio))
     return Nearest(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 

@@ -126,12 +126,12 @@ def of_each_image(features: Features, *, names: Sequence[str], wanted: Sequence[
 
 
 def copies(
-    training: Mapping[str, tuple[np.ndarray, np.ndarray | None]],
+    training: Mapping[str, Sequence[np.ndarray]],
 ) -> Callable[[Mapping[str, np.ndarray]], tuple[dict[str, Any], memorisation.Nearest | None]]:
     """Prepares the search for copies of training images.
 
     Args:
-        training: arrays [n, ...] under `pixels` and `features`, each with that of the mirror images or None, see
+        training: arrays [n, ...] under `pixels` and `features`: the images, and any variants of them, see
             `memorisation.training`.
 
     Returns:
@@ -140,9 +140,9 @@ def copies(
         cannot be computed is None, and `reasons` says why. Beside it, the training images nearest in pixels, or None.
     """
     known, unknown = {}, {}
-    for name, (images, mirrored) in training.items():
+    for name, variants in training.items():
         try:
-            known[name] = memorisation.training(_rows(images), None if mirrored is None else _rows(mirrored))
+            known[name] = memorisation.training(*map(_rows, variants))
         except UserError as error:
             unknown[name] = str(error)
 

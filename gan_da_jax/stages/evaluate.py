@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax import checkpoint, classifiers, features, leakage, records, run, sampling
+from gan_da_jax import augment, checkpoint, classifiers, features, leakage, records, run, sampling
+from gan_da_jax.augment import policy
 from gan_da_jax.config import wanted_classes
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import classes, scores
@@ -71,8 +72,8 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     reasons_of_real = {f"real_{name}": reason for name, reason in of_real["reasons"].items() if "interval" not in name}
     of_real = {f"real_{name}": of_real[name] for name in ("inception_score", "inception_score_1")}
     meters = leakage.meters(originals, config.augment.policy)
-    small = thumbnails(originals)
-    search = scores.copies({"pixels": (small, small[:, :, ::-1]), "features": (real[tap], None)})
+    variants = _variants(originals, config.augment.policy)
+    search = scores.copies({"pixels": list(map(thumbnails, variants)), "features": [real[tap]]})
 
     if "logits" in real:
         _save_probabilities(workdir, "originals", classifier, real["logits"])
@@ -102,7 +103,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
             row |= {name: found for part in parts for name, found in part.items()}
             row |= {"real_images": len(originals), "reasons": reasons | reasons_of_real}
             if repeat == 0:
-                _show(workdir, f"step_{step:08d}", classifier, images, found.get("logits"), originals, nearest)
+                _show(workdir, f"step_{step:08d}", classifier, images, found.get("logits"), variants, nearest)
             records.append_jsonl(workdir / "scores.jsonl", row)
     progress.close()
     shown = ", ".join(f"{label} {written(value(row, key))}" for label, key in _HEADLINE.items())
@@ -122,7 +123,7 @@ def _show(
     classifier: classifiers.Classifier,
     images: np.ndarray,
     logits: np.ndarray | None,
-    originals: np.ndarray,
+    variants: list[np.ndarray],
     nearest: Nearest | None,
 ) -> None:
     """Writes what a person looks at: the surest and the least sure samples, and those most like copies."""
@@ -131,7 +132,7 @@ def _show(
         sheet = _certainty(images, logits)
         records.save_png(workdir / "certainty" / f"{name}_{classifier.name}.png", sheet)
     if nearest is not None:
-        records.save_png(workdir / "memorisation" / f"{name}.png", _closest(images, originals, nearest))
+        records.save_png(workdir / "memorisation" / f"{name}.png", _closest(images, variants, nearest))
 
 
 def _certainty(images: np.ndarray, logits: np.ndarray) -> np.ndarray:
@@ -140,9 +141,15 @@ def _certainty(images: np.ndarray, logits: np.ndarray) -> np.ndarray:
     return sampling.grid(np.concatenate([images[most], images[least]]), columns=len(most))
 
 
-def _closest(images: np.ndarray, originals: np.ndarray, nearest: Nearest) -> np.ndarray:
-    """A sheet of the samples most like copies, the most first, above the originals (or their mirror images) nearest."""
+def _variants(originals: np.ndarray, policy_text: str) -> list[np.ndarray]:
+    """What a sample may be a copy of: the originals, their mirror images, and what the run's policy makes of them."""
+    parts = [part for part in policy.parse(policy_text) if augment.OPS[part.op].function is not augment.identity]
+    made = [np.asarray(augment.apply(op, arguments, originals)) for op, arguments in parts if op != "hflip"]
+    return [originals, originals[:, :, ::-1], *made]
+
+
+def _closest(images: np.ndarray, variants: list[np.ndarray], nearest: Nearest) -> np.ndarray:
+    """A sheet of the samples most like copies, the most first, above the original nearest to each, as it is near."""
     worst = np.argsort(nearest.ratio, kind="stable")[:8]
-    below = originals[nearest.image[worst]]
-    below = np.where(nearest.mirrored[worst, None, None, None], below[:, :, ::-1], below)
+    below = np.stack([variants[nearest.variant[i]][nearest.image[i]] for i in worst])
     return sampling.grid(np.concatenate([images[worst], below]), columns=len(worst))

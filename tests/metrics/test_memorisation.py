@@ -57,7 +57,7 @@ def test_nearest_is_what_all_distances_say(seed, mirrored, block):
     near.sort(axis=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memorisation, "_BLOCK", block)
-        training = memorisation.training(real, mirror if mirrored else None)
+        training = memorisation.training(real, *([mirror] if mirrored else []))
         found = memorisation.nearest(samples, training)
     assert training.threshold == pytest.approx(np.min(near[:, 0] / near[:, 1]), rel=1e-6)
     assert training.expected == 1 / 13
@@ -65,7 +65,7 @@ def test_nearest_is_what_all_distances_say(seed, mirrored, block):
     plain, flipped = cdist(samples, real), cdist(samples, mirror)
     best = np.minimum(plain, flipped) if mirrored else plain
     np.testing.assert_array_equal(found.image, best.argmin(axis=1))
-    np.testing.assert_array_equal(found.mirrored, (best < plain)[np.arange(9), best.argmin(axis=1)])
+    np.testing.assert_array_equal(found.variant, (best < plain)[np.arange(9), best.argmin(axis=1)])
     best.sort(axis=1)
     np.testing.assert_allclose(found.ratio, best[:, 0] / best[:, 1], rtol=1e-6)
 
@@ -76,7 +76,16 @@ def test_planted_copies_are_found_and_named(people):
         found = memorisation.nearest(rows(images), training)
         assert memorisation.share(found, training) >= (0.97 if name == "blurred" else 1), name
         np.testing.assert_array_equal(found.image, np.arange(100, 200))
-        assert (found.mirrored == (name == "mirrored")).all(), name
+        assert (found.variant == (name == "mirrored")).all(), name
+
+
+def test_copies_of_what_was_made_from_an_image_are_found(people):
+    """A negative is no copy of anything that was searched without negatives, and one where they were trained on."""
+    training = memorisation.training(rows(people[:400]), rows(people[:400, :, ::-1]), rows(255 - people[:400]))
+    found = memorisation.nearest(rows(255 - people[100:200]), training)
+    assert memorisation.share(found, training) == 1 and (found.variant == 2).all()
+    assert share(255 - people[100:200], known(people[:400])) < 0.1
+    assert share(people[400:], training) <= 0.03
 
 
 def test_other_faces_are_not_taken_for_copies(people):

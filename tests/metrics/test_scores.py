@@ -118,14 +118,14 @@ def test_classes_of_each_image():
 def test_copies_are_shares_with_what_is_expected_or_a_reason():
     rng = np.random.default_rng(0)
     real, other = rng.normal(size=(30, 2, 2, 3)), rng.normal(size=(30, 5))
-    search = scores.copies({"pixels": (real, real[:, :, ::-1]), "features": (other, None)})
+    search = scores.copies({"pixels": (real, real[:, :, ::-1]), "features": (other,)})
     samples = np.concatenate([real[3:5], real[7:8, :, ::-1], rng.normal(size=(1, 2, 2, 3)) + 9])
     found, nearest = search({"pixels": samples, "features": np.full((4, 5), np.nan)})
     assert found["memorisation"] == {"pixels": {"share": 0.75, "expected": 1 / 31}, "features": None}
     assert list(found["reasons"]) == ["memorisation.features"]
-    assert list(nearest.image[:3]) == [3, 4, 7] and list(nearest.mirrored[:3]) == [False, False, True]
+    assert list(nearest.image[:3]) == [3, 4, 7] and list(nearest.variant[:3]) == [0, 0, 1]
 
-    found, nearest = scores.copies({"pixels": (real[:2], None), "features": (other[:2], None)})({})
+    found, nearest = scores.copies({"pixels": (real[:2],), "features": (other[:2],)})({})
     assert found["memorisation"] is None and nearest is None
     assert found["reasons"] == {
         "memorisation": "2 images are too few to know how near real ones come to each other: 3 are needed"

@@ -304,7 +304,7 @@ def test_failed_and_missing_runs_of_a_study_are_told(tmp_path, make_run, page_of
     make_run(tmp_path / "celeba" / "none" / "seed0")
     plan = {
         "format": 1,
-        "arms": ["none"],
+        "arms": ["celeba/none"],
         "seeds": [0, 1, 2],
         "failed": [{"run": "celeba/none/seed1", "reason": "x <y>"}],
     }

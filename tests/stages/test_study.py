@@ -84,7 +84,8 @@ def no_report(monkeypatch):
 def test_a_study_leaves_all_runs_and_a_report(whole):
     assert failed(whole) == {}
     study = records.read_json(whole / "study.json")
-    assert study["arms"] == list(ARMS) and study["seeds"] == [0, 1]
+    arms = [f"pictures/{arm}" for arm in ARMS]
+    assert study["arms"] == arms and study["seeds"] == [0, 1]
     assert [(arm["arm"], arm["seeds"]) for arm in arms_of(whole)] == [
         ("none", [0, 1]),
         ("generated@8", [0, 1]),
