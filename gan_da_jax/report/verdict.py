@@ -35,8 +35,8 @@ def _best(board: Board, candidates: list[Standing]) -> str:
     if best.arm.policy == "none":
         second = candidates[1]
         return (
-            f"By {score.label}, none is the best of {number} arms on {board.source}: no augmentation beats the "
-            f"originals alone, which reach {written(mean)} before {second.arm.label} with "
+            f"By {score.label}, none is the best of {number} arms on {board.source}: no augmentation has a "
+            f"better mean than the originals alone, which reach {written(mean)} before {second.arm.label} with "
             f"{written(second.scores[score.key]['mean'])}{_readings(board, best)}."
         )
     none = control(board, best, "none")
@@ -105,7 +105,7 @@ def _claim(board: Board, candidates: list[Standing], against: Against) -> str:
         )
     low, high = found.ci95
     over = f"over {len(found.seeds)} common seeds the paired difference is {signed(found.difference)}"
-    between = f"95% interval {signed(low)} to {signed(high)}"
+    between = f"95% interval {signed(low)} to {signed(high)}, not corrected for having chosen the best arm"
     tested = f"p = {found.p_holm:.2g} by an exact signed-rank test, corrected for {number}"
     if found.claimed:
         return f"This can be claimed: {over} ({between}; {tested})."
