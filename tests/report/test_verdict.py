@@ -60,7 +60,8 @@ def test_equal_arms_are_not_claimed_with_many_seeds(make, sentences):
 
 def test_originals_alone_may_be_best(make, sentences):
     best, claim, _ = sentences(make(7, none={"distance": 20.0}, hflip={"distance": 60.0}))
-    assert "none is the best of 2 arms" in best and "no augmentation has a better mean" in best and "before hflip@20" in best
+    for part in ("none is the best of 2 arms", "no augmentation has a better mean", "before hflip@20"):
+        assert part in best
     assert "1 of 1 arms differ from none" in claim
 
 
