@@ -107,7 +107,8 @@ def curves(arms: Mapping[str, tuple[int, Curve]], *, label: str, real: float | N
         unit: what the curves count, `epoch` or `kimg`.
     """
     entries = len(arms) + (real is not None)
-    with panel(2.8 + 0.16 * ((entries + 1) // 2)) as (figure, axes):
+    columns = 1 if max(map(len, arms), default=0) > 26 else 2  # as many as have room
+    with panel(2.8 + 0.16 * -(-entries // columns)) as (figure, axes):
         shade = 0.14 if len(arms) <= 5 else 0.06  # many overlapping bands would turn to mud
         for name, (index, curve) in arms.items():
             style = look(index)
@@ -119,8 +120,7 @@ def curves(arms: Mapping[str, tuple[int, Curve]], *, label: str, real: float | N
         _progress(axes, unit)
         axes.set_title(label, loc="left", fontsize=9, fontweight="bold")
         axes.margins(x=0.02, y=0.08)
-        wide = max(map(len, arms), default=0) > 30
-        figure.legend(loc="outside lower left", ncols=1 if wide else 2, handlelength=2.6, columnspacing=1)
+        figure.legend(loc="outside lower left", ncols=columns, handlelength=2.6, columnspacing=1)
         return figure
 
 
