@@ -197,7 +197,7 @@ def reach(places: Sequence[Place], others: Sequence[float]) -> tuple[float, floa
     """
     points = [number for place in places for number in place.values] + list(others)
     ends = [number for place in places for number in place.ci95 or []]
-    room = max(max(points) - min(points), 0.02 * abs(max(points)), 1e-6)
+    room = max(max(points) - min(points), 0.02 * abs(max(points)), 1e-6 if any(points) else 1)
     return max(min(ends + points), min(points) - room), min(max(ends + points), max(points) + room), room
 
 
