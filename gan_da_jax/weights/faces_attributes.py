@@ -43,8 +43,8 @@ def load() -> tuple[dict, float]:
     if not kept.exists():
         start = time.monotonic()
         variables, accuracy = train()
-        with records.atomic(kept) as temporary, open(temporary, "wb") as file:
-            np.savez(file, accuracy=accuracy, **flax.traverse_util.flatten_dict(variables, sep="/"))
+        flat = flax.traverse_util.flatten_dict(variables, sep="/")
+        records.save_arrays(kept, accuracy=np.float64(accuracy), **flat)
         took = time.monotonic() - start
         print(f"faces_attributes: trained in {took:.0f} s, accuracy {accuracy:.3f}, kept in {kept}", flush=True)
     try:
