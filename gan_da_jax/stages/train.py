@@ -78,7 +78,7 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarr
         limit=run.resident_bytes(config),
     )
     if source.streamed:
-        print(f"{workdir}: {images.nbytes / 1e6:.0f} MB of images are streamed, {source.steps} steps at a time")
+        print(f"{workdir}: {images.nbytes / 1e6:.3g} MB of images are streamed, {source.steps} steps at a time")
     advance, sample = parallel.training_steps(network, scattered=source.streamed), sampling.sampler(network)
 
     start = time.monotonic()
