@@ -5,6 +5,7 @@ differs: the discriminator ends in a logit, and its loss is `BCEWithLogitsLoss`,
 it is the same function, and cannot overflow.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping
 
@@ -81,6 +82,17 @@ def usual_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Inside the block, no GPU rounds float32 to TensorFloat-32; by default, PyTorch lets it do so in convolutions."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
 class Trainer:
     """Both networks with their optimizers, on a device.
 
@@ -128,7 +140,8 @@ class Trainer:
             Both losses, scalars on the device.
         """
         discriminator = self.networks["discriminator"]
-        ones, zeros = torch.ones(len(real), device=self.device), torch.zeros(len(real), device=self.device)
+        ones = torch.ones(len(real), dtype=real.dtype, device=self.device)
+        zeros = torch.zeros_like(ones)
 
         discriminator.zero_grad()
         with self._precision():
