@@ -14,7 +14,7 @@ from gan_da_jax.data.images import RESIZES
 from gan_da_jax.data.sources import SOURCES
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import classes
-from gan_da_jax.models.dcgan import IMAGE_SIZES
+from gan_da_jax.models.dcgan import DTYPES, IMAGE_SIZES
 
 # Fields that say how to look at a run, and how long to train. They leave what is trained as it is, bit for bit, so they
 # may differ when the same workdir is used again; but generated images come from a GAN that was trained as long.
@@ -68,6 +68,7 @@ def check(config: ConfigDict) -> None:
         ("data.source", tuple(SOURCES)),
         ("data.resize", RESIZES),
         ("data.image_size", IMAGE_SIZES),
+        ("model.dtype", DTYPES),
         ("evaluate.classifier", tuple(CLASSIFIERS)),
     ):
         if fields[name] not in allowed:

@@ -47,12 +47,21 @@ class Gan:
 
 
 def create(
-    *, image_size: int, latent_dim: int = 100, width: int = 64, learning_rate: float = 2e-4, beta1: float = 0.5
+    *,
+    image_size: int,
+    latent_dim: int = 100,
+    width: int = 64,
+    learning_rate: float = 2e-4,
+    beta1: float = 0.5,
+    dtype: str = "float32",
 ) -> Gan:
-    """A DCGAN for square images of `image_size` (32, 64, 128 or 256) pixels, `width` channels at the largest maps."""
+    """A DCGAN for square images of `image_size` (32, 64, 128 or 256) pixels, `width` channels at the largest maps.
+
+    Its layers compute in `dtype`, float32 or bfloat16; parameters, statistics, losses and the optimizer are float32.
+    """
     return Gan(
-        generator=dcgan.Generator(image_size=image_size, width=width),
-        discriminator=dcgan.Discriminator(image_size=image_size, width=width),
+        generator=dcgan.Generator(image_size=image_size, width=width, dtype=dtype),
+        discriminator=dcgan.Discriminator(image_size=image_size, width=width, dtype=dtype),
         optimizer=optax.adam(learning_rate, b1=beta1, b2=0.999),
         latent_dim=latent_dim,
     )

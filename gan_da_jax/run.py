@@ -104,6 +104,7 @@ def network(config: ConfigDict) -> gan.Gan:
         width=config.model.width,
         learning_rate=config.train.learning_rate,
         beta1=config.train.beta1,
+        dtype=config.model.dtype,
     )
 
 

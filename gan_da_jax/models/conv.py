@@ -11,6 +11,7 @@ there are channels enough to pay for it, nine smaller products (`winograd`).
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,23 +31,22 @@ _WINOGRAD_CHANNELS = 16
 
 def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Halves an image, [b, H, W, C] by [4, 4, C, F] to [b, H // 2, W // 2, F], in the form that is fastest here."""
-    height, width, channels = x.shape[1:]
-    return _fastest(conv_native, conv_matmul, conv_winograd, height, width, channels)(x, kernel)
+    return _fastest(conv_native, conv_matmul, conv_winograd, x.shape[1:], x.dtype)(x, kernel)
 
 
 def conv_transpose(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Doubles an image, [b, H, W, C] by [4, 4, C, F] to [b, 2H, 2W, F], in the form that is fastest here."""
-    height, width, channels = 2 * x.shape[1], 2 * x.shape[2], kernel.shape[-1]
-    return _fastest(conv_transpose_native, conv_transpose_matmul, conv_transpose_winograd, height, width, channels)(
-        x, kernel
-    )
+    larger = (2 * x.shape[1], 2 * x.shape[2], kernel.shape[-1])
+    return _fastest(conv_transpose_native, conv_transpose_matmul, conv_transpose_winograd, larger, x.dtype)(x, kernel)
 
 
-def _fastest(native: Callable, matmul: Callable, wino: Callable, height: int, width: int, channels: int) -> Callable:
-    """The form for the default backend and the larger image."""
+def _fastest(native: Callable, matmul: Callable, winograd: Callable, larger: tuple[int, ...], dtype: Any) -> Callable:
+    """The form for the default backend, the larger image [H, W, C], and a dtype."""
     if jax.default_backend() != "cpu":
         return native
-    return wino if height % 4 == width % 4 == 0 and channels >= _WINOGRAD_CHANNELS else matmul
+    height, width, channels = larger
+    exact = dtype == jnp.float32  # bfloat16 has no digits to spare for sums before the products
+    return winograd if exact and height % 4 == width % 4 == 0 and channels >= _WINOGRAD_CHANNELS else matmul
 
 
 def conv_native(x: jax.Array, kernel: jax.Array) -> jax.Array:

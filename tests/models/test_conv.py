@@ -113,14 +113,21 @@ def test_conv_transpose_is_that_of_torch(form, height, width):
 
 
 @pytest.mark.parametrize(
-    "backend, size, channels, which",
-    [("cpu", 8, 32, 2), ("cpu", 8, 3, 1), ("cpu", 6, 32, 1), ("gpu", 8, 32, 0), ("tpu", 8, 3, 0)],
+    "backend, size, channels, dtype, which",
+    [
+        ("cpu", 8, 32, "float32", 2),
+        ("cpu", 8, 3, "float32", 1),
+        ("cpu", 6, 32, "float32", 1),
+        ("cpu", 8, 32, "bfloat16", 1),
+        ("gpu", 8, 32, "float32", 0),
+        ("tpu", 8, 3, "bfloat16", 0),
+    ],
 )
-def test_backend_and_shape_choose_the_form(monkeypatch, backend, size, channels, which):
+def test_backend_shape_and_dtype_choose_the_form(monkeypatch, backend, size, channels, dtype, which):
     chosen = []
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
     for form in [form for forms in FORMS.values() for form in forms]:
         monkeypatch.setattr(conv, form.__name__, lambda x, kernel, form=form: chosen.append(form))
-    conv.conv(np.zeros((1, size, size, channels)), np.zeros((4, 4, channels, 5)))
-    conv.conv_transpose(np.zeros((1, size // 2, size // 2, 5)), np.zeros((4, 4, 5, channels)))
+    conv.conv(np.zeros((1, size, size, channels), dtype), np.zeros((4, 4, channels, 5)))
+    conv.conv_transpose(np.zeros((1, size // 2, size // 2, 5), dtype), np.zeros((4, 4, 5, channels)))
     assert chosen == [forms[which] for forms in FORMS.values()]
