@@ -117,7 +117,8 @@ def started(name: str, contender: Contender) -> Iterator[Racer]:
     try:
         yield Racer(name, ours)
     finally:
-        ours.close()
+        ours.close()  # it ends once it notices
+        process.join(10)
         process.terminate()
         process.join()
 

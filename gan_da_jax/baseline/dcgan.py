@@ -82,6 +82,19 @@ def usual_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def wait(device: torch.device) -> None:
+    """Waits until the device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def describe() -> dict[str, str]:
+    """PyTorch's name and version, and the device that it uses."""
+    cuda = usual_device().type == "cuda"
+    device = torch.cuda.get_device_name() if cuda else f"cpu, {torch.get_num_threads()} threads"
+    return {"name": f"torch {torch.__version__}", "device": device}
+
+
 @contextlib.contextmanager
 def full_precision() -> Iterator[None]:
     """Inside the block, no GPU rounds float32 to TensorFloat-32; by default, PyTorch lets it do so in convolutions."""
