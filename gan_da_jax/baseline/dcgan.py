@@ -125,7 +125,9 @@ class Trainer:
         beta1: float = 0.5,
         options: Options = Options(),
         device: torch.device | None = None,
+        seed: int = 0,
     ):
+        torch.manual_seed(seed)
         self.latent_dim, self.options, self.device = latent_dim, options, device or usual_device()
         self.layout = torch.channels_last if options.channels_last else torch.contiguous_format
         self.networks: dict[str, nn.Module] = {
@@ -189,9 +191,10 @@ class Trainer:
         """What `update` takes of pixels uint8 [b, 3, S, S] on the device."""
         return (pixels.float() / 127.5 - 1).contiguous(memory_format=self.layout)
 
-    def latents(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """Latents for `update`, drawn on the device."""
-        return torch.randn(count, self.latent_dim, 1, 1, device=self.device, generator=generator)
+    def latents(self, count: int, seed: int | None = None) -> torch.Tensor:
+        """Latents for `update`, drawn on the device, by the seed or else from PyTorch's common stream."""
+        stream = None if seed is None else torch.Generator(self.device).manual_seed(seed)
+        return torch.randn(count, self.latent_dim, 1, 1, device=self.device, generator=stream)
 
     def loaded(self, images: np.ndarray, *, batch_size: int, workers: int = 2) -> Iterator[torch.Tensor]:
         """What `update` takes, for ever: batches of images, uint8 [N, S, S, 3], by a shuffling `DataLoader`."""

@@ -2,10 +2,10 @@
 
 Training is chaotic. Adam divides a gradient by its own size, so that a weight whose gradient is almost 0 moves by the
 learning rate one way or the other, as rounding has it; and each step multiplies what the last one left. At 64 pixels,
-width 64 and batch 64, PyTorch in float32 is after ten steps 2 to 7% away from PyTorch in float64. So both are compared
-twice. In float64 rounding has no say, and what differs after ten steps would be another algorithm. In float32, which is
-what trains, ours may differ from theirs by a fixed tolerance, or by ten times what rounding does to theirs (its
-difference from theirs in float64) where that is more; the result states both.
+width 64 and batch 64, the losses of PyTorch in float32 are after ten steps 2 to 7% away from those of PyTorch in
+float64. So both are compared twice. In float64 rounding has no say, and what differs after ten steps would be another
+algorithm. In float32, which is what trains, ours may differ from theirs by a fixed tolerance, or by ten times what
+rounding does to theirs (its difference from theirs in float64) where that is more; the result states both.
 
 Outputs and losses are compared by the largest difference over the largest value; gradients by the norm of a tensor's
 difference over its norm; parameters and BatchNorm's running statistics by the norm of a tensor's difference over how
@@ -31,8 +31,16 @@ from gan_da_jax.baseline import dcgan
 from gan_da_jax.weights import dcgan as weights
 
 STEPS = (0, 1, 10)  # of training, after which both are compared
-TOLERANCES = {"float64": (1e-9, 1e-9, 1e-9), "float32": (1e-5, 1e-5, 1e-3)}  # after so many steps
-ROUNDING = 10  # times what rounding does to PyTorch
+PRECISIONS = ("float64", "float32")
+EXACT = 1e-9  # the tolerance in float64
+TOLERANCES = {  # in float32, for STEPS
+    "outputs": (1e-5, 1e-5, 1e-3),
+    "losses": (1e-5, 1e-5, 1e-3),
+    "gradients": (1e-4, 1e-4, 1e-2),
+    "parameters": (1e-2, 1e-2, 1e-1),  # one weight that moves the other way is more than 1e-3 of a small tensor
+    "statistics": (1e-4, 1e-4, 1e-2),
+}
+ROUNDING = 10  # times what rounding does to PyTorch, where that is more
 
 _KINDS = ("generator", "discriminator")
 _PASSES = {"generator": 1, "discriminator": 3}  # batches that a network sees in a step
@@ -96,15 +104,13 @@ def measure(
         seed: of the weights and the latents.
         told: is told what is being done, a line each time.
     """
-    settings = dict(
-        image_size=image_size, latent_dim=latent_dim, width=width, learning_rate=learning_rate, beta1=beta1
-    )
+    settings = dict(image_size=image_size, latent_dim=latent_dim, width=width, learning_rate=learning_rate, beta1=beta1)
     gan = gan_lib.create(**settings)
     start = jax.device_get(jax.jit(functools.partial(gan_lib.init, gan))(prng.stream(seed, "parity")))
     shape = (len(images), images.shape[1], latent_dim)
     latents = np.asarray(jax.random.normal(prng.stream(seed, "parity", "latents"), shape))
     ours, theirs = {}, {}
-    for precision in TOLERANCES:
+    for precision in PRECISIONS:
         told(f"parity: {max(STEPS)} steps of both in {precision}")
         ours[precision] = _ours(settings, start, images, latents, precision)
         theirs[precision] = _theirs(settings, start, images, latents, precision)
@@ -112,7 +118,7 @@ def measure(
         _check(what, precision, number, ours[precision], theirs)
         for number in range(len(STEPS))
         for what in _Seen._fields
-        for precision in TOLERANCES
+        for precision in PRECISIONS
         if getattr(theirs[precision][number], what) and (STEPS[number] or what == "outputs")
     ]
 
@@ -128,13 +134,11 @@ def _check(what: str, precision: str, number: int, ours: list[_Seen], theirs: di
         )
 
     difference, where = apart(ours, theirs[precision])
-    tolerance, rounding = TOLERANCES[precision][number], None
-    if precision != "float64":
+    tolerance, rounding = EXACT, None
+    if precision == "float32":
         rounding, _ = apart(theirs[precision], theirs["float64"])
-        tolerance = max(tolerance, ROUNDING * rounding)
-    return Check(
-        what, precision, STEPS[number], difference, where, tolerance, rounding, bool(difference <= tolerance)
-    )
+        tolerance = max(TOLERANCES[what][number], ROUNDING * rounding)
+    return Check(what, precision, STEPS[number], difference, where, tolerance, rounding, bool(difference <= tolerance))
 
 
 def _named(by_kind: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

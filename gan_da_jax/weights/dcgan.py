@@ -70,7 +70,9 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Network:
         raise UserError(f"it has {len(norms)} BatchNorms for {len(convolutions)} convolutions: one or two fewer belong")
     maps = len(convolutions) - 1
     if 2 ** (maps + 2) not in IMAGE_SIZES:
-        raise UserError(f"its {maps + 1} convolutions make images of {2 ** (maps + 2)} pixels, not of 32, 64, 128 or 256")
+        raise UserError(
+            f"its {maps + 1} convolutions make images of {2 ** (maps + 2)} pixels, not of 32, 64, 128 or 256"
+        )
     if kind == "discriminator":  # a generator's way back
         convolutions, norms = convolutions[::-1], norms[::-1]
     shapes = {name: tensors[f"{name}.weight"].shape for name in convolutions}

@@ -139,13 +139,19 @@ BAD = {
     "nothing": ({}, "0 BatchNorms for 0 convolutions"),
     "a bias": (changed(main__3__bias=zeros(8)), "main.3 has a bias"),
     "5x5": (changed(main__3__weight=zeros(16, 8, 5, 5)), r"main.3.weight has shape \(16, 8, 5, 5\) instead of"),
-    "other channels": (changed(main__3__weight=zeros(16, 9, 4, 4)), "main.3.weight has shape .*, which it has in a DCGAN"),
+    "other channels": (
+        changed(main__3__weight=zeros(16, 9, 4, 4)),
+        "main.3.weight has shape .*, which it has in a DCGAN",
+    ),
     "spectral norm": (changed(main__3__weight_orig=zeros(16, 8, 4, 4)), "spectral or weight normalisation, main.3"),
     "spectral norm anew": (changed(main__3__parametrizations__weight__original=zeros(2)), "spectral"),
     "no running statistics": (changed(main__1__running_mean=None), "main.1.weight of shape .* is neither"),
     "a dense layer": (changed(fc__weight=zeros(4, 4)), "fc.weight of shape .* is neither"),
     "an embedding alone": (changed(codes=zeros(4)), "codes"),
-    "grey images": (changed(main__9__weight=zeros(4, 1, 4, 4)), "none of its 4 convolutions makes or takes images in RGB"),
+    "grey images": (
+        changed(main__9__weight=zeros(4, 1, 4, 4)),
+        "none of its 4 convolutions makes or takes images in RGB",
+    ),
     "no norm": (changed(**DISCRIMINATOR, **{k.replace("1", "4"): None for k in DISCRIMINATOR}), "1 BatchNorms for 4"),
     "16 pixels": (
         {k: v for k, v in changed().items() if k[5] in "679"},
