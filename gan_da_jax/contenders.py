@@ -102,21 +102,13 @@ def train_torch(
         variants: `baseline.dcgan.Options` by name, as mappings.
         loader: whether batches come from the host's memory by a `DataLoader`; else all images are on the device.
     """
-    import torch
-
     from gan_da_jax.baseline import dcgan
 
-    torch.backends.cudnn.benchmark = True  # as the stock example has it
     settings = {name: value for name, value in network.items() if name != "dtype"}
 
     def build(options: Mapping[str, bool]) -> Callable[[int], None]:
         trainer = dcgan.Trainer(**settings, options=dcgan.Options(**options))
-        if loader:
-            batches = trainer.loaded(images, batch_size=batch_size)
-        else:
-            pixels = trainer.place(images)
-            draw = lambda: torch.randint(len(images), (batch_size,), device=trainer.device)  # noqa: E731
-            batches = (trainer.real(pixels[draw()]) for _ in itertools.count())
+        batches = (trainer.loaded if loader else trainer.drawn)(images, batch_size=batch_size)
 
         def work(steps: int) -> None:
             for _ in range(steps):
@@ -137,24 +129,16 @@ def score_torch(*, images: np.ndarray, seconds: float, variants: Mapping[str, Ma
         seconds: as in `score`.
         variants: by name, whether to use `channels_last` and `compile`.
     """
-    import torch
+    from gan_da_jax.baseline import inception
 
-    from gan_da_jax.baseline import dcgan, inception
-
-    torch.backends.cudnn.benchmark = True
-    device, block = dcgan.usual_device(), images[np.arange(_TORCH_SCORED) % len(images)]
+    block = images[np.arange(_TORCH_SCORED) % len(images)]
 
     def build(options: Mapping[str, bool]) -> Callable[[int], None]:
-        layout = torch.channels_last if options.get("channels_last") else torch.contiguous_format
-        network = inception.Inception().eval().to(device, memory_format=layout)
-        run = torch.compile(network) if options.get("compile") else network
+        classify = inception.scorer(**options)
 
-        @torch.no_grad()
         def work(batches: int) -> None:
             for _ in range(batches):
-                prepared = inception.prepare(torch.from_numpy(block).to(device).permute(0, 3, 1, 2))
-                for output in run(prepared.contiguous(memory_format=layout)):
-                    output.cpu()
+                classify(block)
 
         return work
 
@@ -163,7 +147,7 @@ def score_torch(*, images: np.ndarray, seconds: float, variants: Mapping[str, Ma
 
 
 def _turns(work: Callable[[int], None], unit: int, about: dict, seconds: float) -> Iterator[Any]:
-    """Says what it is, then works for about so many seconds each time; `work` takes a number of steps of `unit` images."""
+    """Says what it is, then works for about so many seconds each time; `work(n)` does n steps of `unit` images."""
     work(1)
     elapsed = _seconds(work, 1)
     steps = max(1, round(seconds / elapsed))

@@ -157,7 +157,7 @@ VERBS = {
         ("workdir", "train", "out"),
     ),
     "weights": Verb(
-        "classifiers' weights: list, fetch NAME, convert FILE NAME [--out=FILE], check FILE; a run's: export RUN [STEP]",
+        "classifiers' weights: list, fetch NAME, convert FILE NAME, check FILE; a run's: export RUN [STEP] --out=DIR",
         weights.main,
         (),
         ("out",),

@@ -1,8 +1,8 @@
 """The stock DCGAN in PyTorch, as its users write it, and what experts switch on to make it faster.
 
 Layers, names, initial weights, Adam and the order of a step are those of PyTorch's own example and tutorial. One thing
-differs: the discriminator ends in a logit, and its loss is `BCEWithLogitsLoss`, where those have a sigmoid and `BCELoss`;
-it is the same function, and cannot overflow.
+differs: the discriminator ends in a logit, and its loss is `BCEWithLogitsLoss`, where those have a sigmoid and
+`BCELoss`; it is the same function, and cannot overflow.
 """
 
 import contextlib
@@ -128,6 +128,7 @@ class Trainer:
         seed: int = 0,
     ):
         torch.manual_seed(seed)
+        torch.backends.cudnn.benchmark = True  # as the example has it
         self.latent_dim, self.options, self.device = latent_dim, options, device or usual_device()
         self.layout = torch.channels_last if options.channels_last else torch.contiguous_format
         self.networks: dict[str, nn.Module] = {
@@ -195,6 +196,12 @@ class Trainer:
         """Latents for `update`, drawn on the device, by the seed or else from PyTorch's common stream."""
         stream = None if seed is None else torch.Generator(self.device).manual_seed(seed)
         return torch.randn(count, self.latent_dim, 1, 1, device=self.device, generator=stream)
+
+    def drawn(self, images: np.ndarray, *, batch_size: int) -> Iterator[torch.Tensor]:
+        """What `update` takes, for ever: batches drawn from images, uint8 [N, S, S, 3], that are all on the device."""
+        pixels = self.place(images)
+        while True:
+            yield self.real(pixels[torch.randint(len(pixels), (batch_size,), device=self.device)])
 
     def loaded(self, images: np.ndarray, *, batch_size: int, workers: int = 2) -> Iterator[torch.Tensor]:
         """What `update` takes, for ever: batches of images, uint8 [N, S, S, 3], by a shuffling `DataLoader`."""

@@ -1,8 +1,12 @@
 """The Inception v3 of 2015 in PyTorch, for speed: the layers of `models.inception_v3.ORIGINAL`, random weights."""
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from torch import nn
 
+from gan_da_jax.baseline import dcgan
 from gan_da_jax.models import inception_v3
 
 
@@ -19,7 +23,7 @@ class Branches(nn.Module):
 
 
 class Inception(nn.Module):
-    """Prepared images [b, 3, 299, 299] in -1..1 to the features [b, 2048] of the last layer but one, and 1,008 logits."""
+    """Prepared images [b, 3, 299, 299] in -1..1 to features [b, 2048], those of the last layer but one, and logits."""
 
     def __init__(self):
         super().__init__()
@@ -32,6 +36,24 @@ class Inception(nn.Module):
         """Runs the network."""
         features = self.body(x).mean((2, 3))
         return features, self.fc(features)
+
+
+def scorer(*, channels_last: bool = False, compile: bool = False) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
+    """A function of images, uint8 [b, H, W, 3], to features and logits on the host, as `Inception` gives them.
+
+    It runs on the GPU where there is one, without gradients; the options are those of `dcgan.Options`.
+    """
+    device, layout = dcgan.usual_device(), torch.channels_last if channels_last else torch.contiguous_format
+    torch.backends.cudnn.benchmark = True
+    network = Inception().eval().to(device, memory_format=layout)
+    run = torch.compile(network) if compile else network
+
+    @torch.no_grad()
+    def classify(images: np.ndarray) -> tuple[np.ndarray, ...]:
+        prepared = prepare(torch.from_numpy(images).to(device).permute(0, 3, 1, 2))
+        return tuple(output.cpu().numpy() for output in run(prepared.contiguous(memory_format=layout)))
+
+    return classify
 
 
 def prepare(images: torch.Tensor) -> torch.Tensor:

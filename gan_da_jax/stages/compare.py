@@ -1,4 +1,4 @@
-"""compare: this package beside PyTorch's stock DCGAN: the same numbers? how fast? as good? -> a table and a JSON file."""
+"""compare: this package beside PyTorch's stock DCGAN: the same numbers? how fast? as good? -> a table, a JSON file."""
 
 import importlib.metadata
 import os
@@ -186,7 +186,7 @@ def _train_torch(config: ConfigDict, workdir: Path) -> None:
     """Trains PyTorch's on our run's data set, in the same order; it saves its state as ours, and continues from it."""
     from gan_da_jax.baseline import dcgan, states
 
-    place, total, batch = workdir / "torch", run.total_steps(config), config.train.batch_size
+    place, total = workdir / "torch", run.total_steps(config)
     with run.alone(place):
         if not (place / "dataset" / "manifest.json").exists():
             _copy(workdir / "dataset", place / "dataset")

@@ -183,6 +183,6 @@ def _by_numbers(name: str) -> list[str | int]:
 def _require(tensors: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], image_size: int, width: int) -> None:
     if tensors[name].shape != shape:
         raise UserError(
-            f"{name} has shape {tensors[name].shape} instead of {shape}, which it has in a DCGAN for {image_size} pixels "
-            f"with {width} channels at the largest maps"
+            f"{name} has shape {tensors[name].shape} instead of {shape}, which it has in a DCGAN for {image_size} "
+            f"pixels with {width} channels at the largest maps"
         )
