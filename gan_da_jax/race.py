@@ -130,8 +130,10 @@ def _serve(connection: Connection, contender: Contender) -> None:
         for value in contender.function(**contender.arguments):
             connection.send((value, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, ""))
             connection.recv()
+        raise RuntimeError("it has ended before the race")
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except Exception as error:  # whatever it is, the other process can only tell of it
         traceback.print_exc()
-        connection.send((None, 0.0, " ".join(str(error).split())[:500] or type(error).__name__))
+        with contextlib.suppress(OSError):
+            connection.send((None, 0.0, " ".join(str(error).split())[:500] or type(error).__name__))
