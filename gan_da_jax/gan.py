@@ -95,8 +95,8 @@ def generator_loss(fake_logits: jax.Array) -> jax.Array:
 
 
 def normalize(images: jax.Array) -> jax.Array:
-    """Pixels uint8 in [0, 255] to float32 in [-1, 1]."""
-    return images.astype(jnp.float32) / 127.5 - 1
+    """Pixels uint8 in [0, 255] to float32 in [-1, 1]; to float64 where JAX computes in it."""
+    return images.astype(float) / 127.5 - 1
 
 
 def quantize(images: jax.Array) -> jax.Array:
