@@ -12,17 +12,24 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_da_jax import features, parallel, prng
+from gan_da_jax import features, feed, parallel, prng
 from gan_da_jax import gan as gan_lib
 from gan_da_jax.classifiers import Classifier
-from gan_da_jax.data import order
 from gan_da_jax.models import inception_v3
 
 _CHUNK_STEPS = 256  # that `train` gives the device at once, at the most
+_ENDLESS = 2**31 - 1
 _TORCH_SCORED = 50  # images that PyTorch's scorers commonly take at once
 
 
-def train(*, images: np.ndarray, batch_size: int, network: Mapping[str, Any], seconds: float) -> Iterator[Any]:
+def train(
+    *,
+    images: np.ndarray,
+    batch_size: int,
+    network: Mapping[str, Any],
+    seconds: float,
+    limit: float | None = None,
+) -> Iterator[Any]:
     """Trains as `train` does: the same compiled chunks of steps, the same order of images, the metrics fetched.
 
     Args:
@@ -30,23 +37,26 @@ def train(*, images: np.ndarray, batch_size: int, network: Mapping[str, Any], se
         batch_size: images a step, over all devices.
         network: what `gan.create` takes.
         seconds: that a turn takes, about.
+        limit: bytes of images that a device may hold; a larger data set is streamed. None for no limit.
     """
     gan, key = gan_lib.create(**network), prng.stream(0, "train")
     state = parallel.replicate(jax.jit(lambda key: gan_lib.init(gan, key))(prng.stream(0, "init")))
-    pixels, size = parallel.replicate(images), min(_CHUNK_STEPS, -(-len(images) // batch_size))
-    advance, done = parallel.training_steps(gan), 0
+    size = min(_CHUNK_STEPS, -(-len(images) // batch_size))
+    source = feed.create(images, seed=0, batch_size=batch_size, steps=size, until=_ENDLESS, limit=limit)
+    advance = parallel.training_steps(gan, scattered=source.streamed)
     start = time.perf_counter()
-    state, _ = jax.block_until_ready(advance(state, pixels, np.zeros((size, batch_size), np.int32), 0, key))
+    state, _ = jax.block_until_ready(advance(state, *source.take(0, 0), key))  # no step: this only compiles
     about = {"compiled_seconds": round(time.perf_counter() - start, 2), "dtype": str(network.get("dtype", "float32"))}
+    about |= {"streamed": source.streamed}
 
     def work(steps: int) -> None:
-        nonlocal state, done
-        for first in range(0, steps, size):
-            count = min(size, steps - first)
-            chosen = order.batches(seed=0, images=len(images), batch_size=batch_size, first=done, steps=count)
-            state, metrics = advance(state, pixels, np.pad(chosen, ((0, size - count), (0, 0))), count, key)
+        nonlocal state
+        step = int(state.step)
+        end = step + steps
+        while step < end:
+            state, metrics = advance(state, *source.take(step, end - step), key)
             parallel.host(metrics)
-            done += count
+            step = int(state.step)
 
     yield from _turns(work, batch_size, _jax() | about, seconds)
 

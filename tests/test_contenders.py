@@ -20,7 +20,8 @@ def turns(contender):
 
 
 def test_ours_trains():
-    assert turns(contenders.train(**TRAINING))["dtype"] == "float32"
+    about = turns(contenders.train(**TRAINING, limit=2 * 8 * IMAGES[0].nbytes))
+    assert about["dtype"] == "float32" and about["streamed"]
 
 
 def test_of_torchs_variants_the_fastest_races_and_what_fails_is_told(monkeypatch):
