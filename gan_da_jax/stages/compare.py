@@ -196,7 +196,7 @@ def _train_torch(config: ConfigDict, workdir: Path) -> None:
         if done and done[-1] >= total:
             _say(f"{place}: trained to step {done[-1]} already")
             return
-        images = np.asarray(manifest.load(place / "dataset")[1])
+        images = np.array(manifest.load(place / "dataset")[1])  # PyTorch wants what it may write to
         trainer = dcgan.Trainer(**_settings(config), seed=config.seed)
         if done:
             state = checkpoint.load(place / "checkpoints", done[-1], run.abstract_state(config))
