@@ -47,4 +47,5 @@ def put(trainer: dcgan.Trainer, state: gan_lib.State) -> None:
 
 
 def _moment(trainer: dcgan.Trainer, kind: str, weight: torch.Tensor, name: str) -> np.ndarray:
-    return trainer.optimizers[kind].state[weight][name].cpu().contiguous().numpy()
+    # A copy: PyTorch goes on in the same memory, which JAX may still be reading.
+    return trainer.optimizers[kind].state[weight][name].cpu().contiguous().numpy().copy()
