@@ -12,14 +12,62 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_da_jax import features, feed, parallel, prng
+from gan_da_jax import features, feed, parallel, prng, race
 from gan_da_jax import gan as gan_lib
 from gan_da_jax.classifiers import Classifier
 from gan_da_jax.models import inception_v3
 
+_LAYOUTS = {"plain": {}, "channels_last": {"channels_last": True}}
+_COMPILED = {f"{name}, compiled": options | {"compile": True} for name, options in _LAYOUTS.items()}
+_STOCK = {"stock": {}}
+
 _CHUNK_STEPS = 256  # that `train` gives the device at once, at the most
 _ENDLESS = 2**31 - 1
 _TORCH_SCORED = 50  # images that PyTorch's scorers commonly take at once
+
+
+def training(
+    *, images: np.ndarray, batch_size: int, network: Mapping[str, Any], seconds: float
+) -> dict[str, race.Contender]:
+    """Who trains: `jax`, `torch_stock` and `torch_expert`, the fastest of what experts switch on in that precision.
+
+    Args:
+        images: as in `train`.
+        batch_size: as in `train`.
+        network: as in `train`.
+        seconds: as in `train`.
+    """
+    from gan_da_jax.baseline import dcgan
+
+    work = dict(images=images, batch_size=batch_size, network=network, seconds=seconds)
+    always = {"freeze": True, "autocast": network["dtype"] == "bfloat16"}
+    expert = {name: options | always for name, options in (_LAYOUTS | _COMPILED).items()}
+    on_gpu = dcgan.usual_device().type == "cuda"  # where its users load images by a DataLoader
+    return {
+        "jax": race.Contender(train, work, _kept()),
+        "torch_stock": race.Contender(train_torch, work | {"variants": _STOCK, "loader": on_gpu}),
+        "torch_expert": race.Contender(train_torch, work | {"variants": expert}),
+    }
+
+
+def scoring(*, images: np.ndarray, seconds: float) -> dict[str, race.Contender]:
+    """Who scores, likewise; on a CPU, compiling an Inception takes minutes, so PyTorch's is not.
+
+    Args:
+        images: as in `score`.
+        seconds: as in `score`.
+    """
+    work = dict(images=images, seconds=seconds)
+    return {
+        "jax": race.Contender(score, work, _kept()),
+        "torch_stock": race.Contender(score_torch, work | {"variants": _STOCK}),
+        "torch_expert": race.Contender(score_torch, work | {"variants": _LAYOUTS}),
+    }
+
+
+def _kept() -> dict[str, str]:
+    """Lets a process of ours find what this one's compilation cache keeps."""
+    return {"JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir or ""}
 
 
 def train(
@@ -137,7 +185,7 @@ def score_torch(*, images: np.ndarray, seconds: float, variants: Mapping[str, Ma
     Args:
         images: as in `score`.
         seconds: as in `score`.
-        variants: by name, whether to use `channels_last` and `compile`.
+        variants: by name, whether to use `channels_last`.
     """
     from gan_da_jax.baseline import inception
 

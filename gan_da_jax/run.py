@@ -31,15 +31,21 @@ def check(workdir: Path, config: ConfigDict) -> None:
     if not place.is_dir():
         raise UserError(f"--workdir={workdir}: {place} is not a folder; choose another workdir")
     if (workdir / "config.json").exists():
-        recorded = records.read_json(workdir / "config.json")
-        if not isinstance(recorded, dict) or not isinstance(recorded.get("config"), dict):
-            raise UserError(f"{workdir / 'config.json'} is not that of a run; restore it, or choose another --workdir")
-        changed = differences(recorded["config"], config.to_dict())
+        changed = differences(recorded_config(workdir), config.to_dict())
         if changed:
             raise UserError(
                 f"{workdir} holds a run with another config, which differs in {', '.join(changed)}; "
                 f"choose another --workdir, or give that config"
             )
+
+
+def recorded_config(workdir: Path) -> dict:
+    """The config that a run was made with, from its config.json; a `UserError` where that is absent or another file."""
+    path = workdir / "config.json"
+    recorded = records.read_json(path)
+    if not isinstance(recorded, dict) or not isinstance(recorded.get("config"), dict):
+        raise UserError(f"{path} is not that of a run; restore it, or choose another folder")
+    return recorded["config"]
 
 
 def claim(workdir: Path, config: ConfigDict) -> None:
@@ -96,16 +102,20 @@ def intact(config: ConfigDict, workdir: Path) -> bool:
     return True
 
 
-def network(config: ConfigDict) -> gan.Gan:
-    """The networks that a config describes."""
-    return gan.create(
+def settings(config: ConfigDict) -> dict[str, Any]:
+    """What `gan.create` takes for a config's networks, but for the dtype they compute in."""
+    return dict(
         image_size=config.data.image_size,
         latent_dim=config.model.latent_dim,
         width=config.model.width,
         learning_rate=config.train.learning_rate,
         beta1=config.train.beta1,
-        dtype=config.model.dtype,
     )
+
+
+def network(config: ConfigDict) -> gan.Gan:
+    """The networks that a config describes."""
+    return gan.create(**settings(config), dtype=config.model.dtype)
 
 
 def initial_state(config: ConfigDict) -> gan.State:

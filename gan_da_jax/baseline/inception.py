@@ -38,20 +38,19 @@ class Inception(nn.Module):
         return features, self.fc(features)
 
 
-def scorer(*, channels_last: bool = False, compile: bool = False) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
+def scorer(*, channels_last: bool = False) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
     """A function of images, uint8 [b, H, W, 3], to features and logits on the host, as `Inception` gives them.
 
-    It runs on the GPU where there is one, without gradients; the options are those of `dcgan.Options`.
+    It runs on the GPU where there is one, without gradients; `channels_last` is that of `dcgan.Options`.
     """
     device, layout = dcgan.usual_device(), torch.channels_last if channels_last else torch.contiguous_format
     torch.backends.cudnn.benchmark = True
     network = Inception().eval().to(device, memory_format=layout)
-    run = torch.compile(network) if compile else network
 
     @torch.no_grad()
     def classify(images: np.ndarray) -> tuple[np.ndarray, ...]:
         prepared = prepare(torch.from_numpy(images).to(device).permute(0, 3, 1, 2))
-        return tuple(output.cpu().numpy() for output in run(prepared.contiguous(memory_format=layout)))
+        return tuple(output.cpu().numpy() for output in network(prepared.contiguous(memory_format=layout)))
 
     return classify
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -26,11 +25,6 @@ SECONDS = 2.0  # that a turn takes, about
 _IMAGES = 1000  # procedural faces that are trained on and scored for the figures of speed
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "torch")
-_LAYOUTS = {"plain": {}, "channels_last": {"channels_last": True}}
-_COMPILED = {f"{name}, compiled": options | {"compile": True} for name, options in _LAYOUTS.items()}
-STOCK = {"stock": {}}
-EXPERT = _LAYOUTS | _COMPILED  # the fastest of these
-EXPERT_SCORING = _LAYOUTS  # on a CPU, compiling an Inception takes minutes
 
 
 def main(
@@ -112,23 +106,12 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _settings(config: ConfigDict) -> dict[str, Any]:
-    """What `gan.create` takes, without the precision."""
-    return dict(
-        image_size=config.data.image_size,
-        latent_dim=config.model.latent_dim,
-        width=config.model.width,
-        learning_rate=config.train.learning_rate,
-        beta1=config.train.beta1,
-    )
-
-
 def _parity(config: ConfigDict, pixels: np.ndarray) -> dict:
     from gan_da_jax.baseline import parity
 
     batch, steps = config.train.batch_size, max(parity.STEPS)
     images = pixels[np.arange(steps * batch) % len(pixels)].reshape(steps, batch, *pixels.shape[1:])
-    checks = parity.measure(**_settings(config), images=images, seed=config.seed, told=_say)
+    checks = parity.measure(**run.settings(config), images=images, seed=config.seed, told=_say)
     rows = [{**check._asdict(), "difference": _finite(check.difference)} for check in checks]
     return {"passed": all(check.passed for check in checks), "images": "procedural faces", "checks": rows}
 
@@ -138,30 +121,12 @@ def _finite(number: float) -> float:
 
 
 def _speed(config: ConfigDict, pixels: np.ndarray) -> dict:
-    from gan_da_jax.baseline import dcgan
-
-    bfloat16 = config.model.dtype == "bfloat16"
-    training = dict(
-        images=pixels,
-        batch_size=config.train.batch_size,
-        network=_settings(config) | {"dtype": config.model.dtype},
-        seconds=SECONDS,
-    )
-    scoring = dict(images=pixels[:200], seconds=SECONDS)
-    kept = {"JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir or ""}
-    expert = {name: options | {"freeze": True, "autocast": bfloat16} for name, options in EXPERT.items()}
-    on_gpu = dcgan.usual_device().type == "cuda"
+    network = run.settings(config) | {"dtype": config.model.dtype}
     races = {
-        "train": {
-            "jax": race.Contender(contenders.train, training, kept),
-            "torch_stock": race.Contender(contenders.train_torch, training | {"variants": STOCK, "loader": on_gpu}),
-            "torch_expert": race.Contender(contenders.train_torch, training | {"variants": expert}),
-        },
-        "score": {
-            "jax": race.Contender(contenders.score, scoring, kept),
-            "torch_stock": race.Contender(contenders.score_torch, scoring | {"variants": STOCK}),
-            "torch_expert": race.Contender(contenders.score_torch, scoring | {"variants": EXPERT_SCORING}),
-        },
+        "train": contenders.training(
+            images=pixels, batch_size=config.train.batch_size, network=network, seconds=SECONDS
+        ),
+        "score": contenders.scoring(images=pixels[:200], seconds=SECONDS),
     }
     return {what: _raced(entries, what) for what, entries in races.items()}
 
@@ -197,7 +162,7 @@ def _train_torch(config: ConfigDict, workdir: Path) -> None:
             _say(f"{place}: trained to step {done[-1]} already")
             return
         images = np.array(manifest.load(place / "dataset")[1])  # PyTorch wants what it may write to
-        trainer = dcgan.Trainer(**_settings(config), seed=config.seed)
+        trainer = dcgan.Trainer(**run.settings(config), seed=config.seed)
         if done:
             state = checkpoint.load(place / "checkpoints", done[-1], run.abstract_state(config))
             states.put(trainer, parallel.host(state))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jax
 
-from gan_da_jax import checkpoint, classifiers, gan, parallel, records
+from gan_da_jax import checkpoint, classifiers, gan, parallel, records, run
 from gan_da_jax.config import recorded
 from gan_da_jax.errors import UserError
 from gan_da_jax.weights import dcgan, download, keras_h5, torch_file
@@ -118,14 +118,12 @@ def _export(workdir: str, step: str | None = None, *, out: str | None, dry_run: 
         raise UserError(
             "weights export needs --out=DIR, the folder for generator.safetensors and discriminator.safetensors"
         )
-    entry = records.read_json(place / "config.json")
-    if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
-        raise UserError(f"{place / 'config.json'} is not that of a run; restore it, or name another run")
+    fields = recorded(run.recorded_config(place))
     saved = checkpoint.steps(place / "checkpoints")
     if not saved or (step is not None and step not in map(str, saved)):
         wanted = f"no checkpoint {step}" if step is not None else "no checkpoint"
         raise UserError(f"{place} has {wanted}; it has those of the steps: {', '.join(map(str, saved)) or 'none'}")
-    number, fields = int(step) if step else saved[-1], recorded(entry["config"])
+    number = int(step) if step else saved[-1]
     if dry_run:
         print(f"would write both networks of {place}, step {number}, to {folder}")
         return

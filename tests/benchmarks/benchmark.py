@@ -54,28 +54,14 @@ def beside_torch(entries: dict[str, race.Contender], what: str, turns: int) -> s
 
 def train(flags: argparse.Namespace) -> Iterator[str]:
     yield from ("| training step | images/s | stock PyTorch | ratio | expert PyTorch | ratio |", "| --- " * 6 + "|")
-    expert = {
-        name: options | {"freeze": True, "autocast": flags.dtype == "bfloat16"}
-        for name, options in compare.EXPERT.items()
-    }
     for size, width, batch in SIZES:
-        work = training(size, width, batch, flags)
-        entries = {
-            "jax": race.Contender(contenders.train, work),
-            "torch_stock": race.Contender(contenders.train_torch, work | {"variants": compare.STOCK}),
-            "torch_expert": race.Contender(contenders.train_torch, work | {"variants": expert}),
-        }
+        entries = contenders.training(**training(size, width, batch, flags))
         yield beside_torch(entries, f"{size} px, width {width}, batch {batch}, {flags.dtype}", flags.turns)
 
 
 def score(flags: argparse.Namespace) -> Iterator[str]:
     yield from ("| scoring | images/s | stock PyTorch | ratio | expert PyTorch | ratio |", "| --- " * 6 + "|")
-    work = dict(images=pixels(200, 128), seconds=compare.SECONDS)
-    entries = {
-        "jax": race.Contender(contenders.score, work),
-        "torch_stock": race.Contender(contenders.score_torch, work | {"variants": compare.STOCK}),
-        "torch_expert": race.Contender(contenders.score_torch, work | {"variants": compare.EXPERT_SCORING}),
-    }
+    entries = contenders.scoring(images=pixels(200, 128), seconds=compare.SECONDS)
     yield beside_torch(entries, "Inception v3 of 2015, images of 128 px", flags.turns)
 
 
