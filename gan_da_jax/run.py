@@ -158,7 +158,9 @@ def network(config: ConfigDict) -> gan.Gan:
 def initial_state(config: ConfigDict) -> gan.State:
     """The state before the first step, whole on every device."""
     key = prng.stream(config.seed, "init")
-    return parallel.replicate(jax.jit(lambda key: gan.init(network(config), key))(key))
+    # It runs once, and XLA takes longer to optimize it than it does to run. At level 0 the numbers would be others.
+    options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+    return parallel.replicate(jax.jit(lambda key: gan.init(network(config), key), compiler_options=options)(key))
 
 
 def abstract_state(config: ConfigDict) -> gan.State:
