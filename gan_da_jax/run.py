@@ -5,6 +5,7 @@ import fcntl
 import importlib.metadata
 import json
 import platform
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ml_collections import ConfigDict
 import gan_da_jax
 from gan_da_jax import checkpoint, gan, parallel, prng, records
 from gan_da_jax.config import augmented_count, differences
-from gan_da_jax.data import manifest, order
+from gan_da_jax.data import order
 from gan_da_jax.errors import UserError
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "pillow")
@@ -79,21 +80,68 @@ def alone(workdir: Path, *, wait: bool = False, name: str = ".lock") -> Iterator
         yield
 
 
-def intact(config: ConfigDict, workdir: Path) -> bool:
-    """Whether a run is trained to its end, and its data set and last state are those that it noted.
+def sweep(workdir: Path) -> None:
+    """Removes the temporary files that processes which were killed have left in a run's folders."""
+    folders = ("", "dataset", "samples", "probabilities", "certainty", "memorisation")
+    records.sweep(*(workdir / folder for folder in folders))
+
+
+def trained(config: ConfigDict, workdir: Path) -> bool:
+    """Whether a run has its last checkpoint; `saved_state` proves that it is what was saved."""
+    return total_steps(config) in checkpoint.steps(workdir / "checkpoints")
+
+
+def saved_state(config: ConfigDict, workdir: Path, step: int) -> gan.State:
+    """The state at a checkpoint, proved by the hash that metrics.jsonl notes.
 
     Raises:
-        UserError: it is trained to the end, but one of them is not.
+        checkpoint.Damaged: it cannot be read, is another network's, or is not what was saved.
     """
-    last = total_steps(config)
-    if last not in checkpoint.steps(workdir / "checkpoints"):
-        return False
-    manifest.load(workdir / "dataset")
-    noted = {row["step"]: row.get("state_sha256") for row in records.read_jsonl(workdir / "metrics.jsonl")}
-    state = checkpoint.load(workdir / "checkpoints", last, abstract_state(config))
-    if checkpoint.digest(parallel.host(state)) != noted.get(last):
-        raise UserError(f"{workdir / 'checkpoints' / str(last)} is not the state that metrics.jsonl notes: delete it")
-    return True
+    directory = workdir / "checkpoints"
+    state = checkpoint.load(directory, step, abstract_state(config))
+    noted = {row.get("step"): row.get("state_sha256") for row in records.read_jsonl(workdir / "metrics.jsonl")}
+    if checkpoint.digest(parallel.host(state)) != noted.get(step):
+        raise checkpoint.Damaged(f"{directory / str(step)} is not the state that metrics.jsonl notes")
+    return state
+
+
+def newest_state(config: ConfigDict, workdir: Path) -> gan.State | None:
+    """The state at the newest checkpoint that is what was saved; damaged ones are told of, and set aside.
+
+    None if there is no such checkpoint: then training starts anew.
+    """
+    directory = workdir / "checkpoints"
+    for step in reversed(checkpoint.steps(directory)):
+        try:
+            return saved_state(config, workdir, step)
+        except checkpoint.Damaged as error:
+            print(f"warning: {error}; it is set aside, and made again from the one before it", file=sys.stderr)
+            checkpoint.set_aside(directory, step)
+    return None
+
+
+def drop_extras(config: ConfigDict, workdir: Path) -> None:
+    """Removes the checkpoints of interruptions, and their sample grids, once one that was planned is later.
+
+    They are of no more use, and of a run that was not interrupted there are none. Of scored ones, planned before
+    `train.checkpoint_every` was changed, the scores keep the place in the curves; they are left to `drop_scored`.
+    """
+    saved, planned = checkpoint.steps(workdir / "checkpoints"), checkpoint_steps(config)
+    scored = {row.get("step") for row in records.read_jsonl(workdir / "scores.jsonl")}
+    last = max((step for step in saved if step in planned), default=0)
+    for step in saved:
+        if step < last and step not in planned and step not in scored:
+            checkpoint.delete(workdir / "checkpoints", step)
+            (workdir / "samples" / f"step_{step:08d}.png").unlink(missing_ok=True)
+
+
+def drop_scored(config: ConfigDict, workdir: Path, best: set[int]) -> None:
+    """Removes checkpoints that are scored, but for the newest `train.keep`, and the `best`."""
+    saved = checkpoint.steps(workdir / "checkpoints")
+    scored = {row.get("step") for row in records.read_jsonl(workdir / "scores.jsonl")}
+    for step in saved[: -config.train.keep]:
+        if step in scored and step not in best:
+            checkpoint.delete(workdir / "checkpoints", step)
 
 
 def network(config: ConfigDict) -> gan.Gan:
@@ -111,7 +159,9 @@ def network(config: ConfigDict) -> gan.Gan:
 def initial_state(config: ConfigDict) -> gan.State:
     """The state before the first step, whole on every device."""
     key = prng.stream(config.seed, "init")
-    return parallel.replicate(jax.jit(lambda key: gan.init(network(config), key))(key))
+    # It runs once, and XLA takes longer to optimize it than it does to run. At level 0 the numbers would be others.
+    options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+    return parallel.replicate(jax.jit(lambda key: gan.init(network(config), key), compiler_options=options)(key))
 
 
 def abstract_state(config: ConfigDict) -> gan.State:
@@ -161,5 +211,8 @@ def position(config: ConfigDict, step: int) -> dict[str, Any]:
 
 
 def trained_generator(config: ConfigDict, workdir: Path, step: int) -> Any:
-    """The generator's variables at a checkpoint."""
-    return checkpoint.load(workdir / "checkpoints", step, abstract_state(config)).generator
+    """The generator's variables at a checkpoint; a `UserError` if it is not what was saved."""
+    try:
+        return saved_state(config, workdir, step).generator
+    except checkpoint.Damaged as error:
+        raise UserError(f"{error}; delete that folder and those of later steps, and train again") from error

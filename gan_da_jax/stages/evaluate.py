@@ -13,13 +13,18 @@ from gan_da_jax.metrics import classes, scores
 from gan_da_jax.metrics.memorisation import Nearest
 from gan_da_jax.metrics.summary import value, written
 from gan_da_jax.progress import Progress
+from gan_da_jax.report.arms import compare, group
+from gan_da_jax.report.runs import read
 from gan_da_jax.thumbnails import thumbnails
 
 _HEADLINE = {"IS": "inception_score", "real images' IS": "real_inception_score", "FID": "fid", "KID": "kid"}
 
 
 def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
-    """Scores every checkpoint that has no such score yet, beside and against the originals."""
+    """Scores every checkpoint that has no such score yet, beside and against the originals.
+
+    Of checkpoints that are scored, only the newest `train.keep` and the best stay.
+    """
     run.check(workdir, config)
     settings = config.evaluate
     saved, planned = checkpoint.steps(workdir / "checkpoints"), run.checkpoint_steps(config)
@@ -34,6 +39,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
         print(f"{workdir}: by {settings.classifier}, weights: {where}")
         return
 
+    run.sweep(workdir)
     classifier = classifiers.load(settings.classifier, settings.weights, taps=())
     tap = settings.tap or classifier.usual_tap
     classifier.require((tap,))
@@ -56,6 +62,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     }
     todo = [(step, repeat) for step in steps for repeat in range(settings.repeats) if (step, repeat) not in done]
     if not todo:
+        run.drop_scored(config, workdir, _best(workdir))
         print(f"{workdir}: all checkpoints are scored already")
         return
 
@@ -106,8 +113,16 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
                 _show(workdir, f"step_{step:08d}", classifier, images, found.get("logits"), variants, nearest)
             records.append_jsonl(workdir / "scores.jsonl", row)
     progress.close()
+    run.drop_scored(config, workdir, _best(workdir))
     shown = ", ".join(f"{label} {written(value(row, key))}" for label, key in _HEADLINE.items())
     print(f"{workdir}: step {step} by {classifier.name}, tap {tap}: {shown}")
+
+
+def _best(workdir: Path) -> set[int]:
+    """The steps of the checkpoints that a report calls best, one for each kind of scores that there are."""
+    boards = compare(group([read(workdir, workdir)])[0])
+    chosen = [standing.best for board in boards for standing in board.standings if standing.best]
+    return {row["step"] for best in chosen for row in best.rows.values()}
 
 
 def _save_probabilities(workdir: Path, name: str, classifier: classifiers.Classifier, logits: np.ndarray) -> None:

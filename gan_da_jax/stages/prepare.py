@@ -50,6 +50,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, export: Pa
             pools=pools,
             ids=ids,
         )
+        run.sweep(workdir)
         for pool, array in pools.items():
             records.save_array(dataset / f"{pool}.npy", array)
         records.save_png(dataset / "preview.png", _preview(parts, pools))

@@ -39,6 +39,7 @@ def main(workdir: Path, *, dry_run: bool = False) -> None:
     entries = tables.entries(boards)
     html = page.render(workdir.resolve().name, arms, boards, left_out, study, drawn)
     try:
+        records.sweep(workdir, target.parent)
         records.write_json(workdir / "summary.json", {"format": 1, "arms": entries, "boards": findings.entries(boards)})
         records.write_atomic(workdir / "summary.csv", tables.to_csv(entries).encode())
         for name, data in files.items():

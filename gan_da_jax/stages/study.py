@@ -69,7 +69,7 @@ def main(
         start = time.monotonic()
         try:
             with run.alone(one.workdir, name=".study.lock"):
-                perform(one.config, one.workdir, trained=run.intact(one.config, one.workdir))
+                perform(one.config, one.workdir, trained=run.trained(one.config, one.workdir))
         except Interrupted:
             raise
         except run.Occupied:
