@@ -175,6 +175,13 @@ def images(config: ConfigDict) -> int:
     return config.data.count + augmented_count(config)
 
 
+def resident_bytes(config: ConfigDict) -> float | None:
+    """The bytes of images that a device may hold; None for any number."""
+    memory = parallel.memory()
+    automatic = memory and memory / 2
+    return config.data.resident_mb * 1e6 or automatic
+
+
 def total_steps(config: ConfigDict) -> int:
     """The steps of the whole run."""
     return order.steps_of(
