@@ -7,6 +7,7 @@ state and its own slice of the batch, and all return the same.
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import flax.struct
@@ -48,6 +49,7 @@ class Gan:
     latent_dim: int
 
 
+@functools.lru_cache(maxsize=8)  # the same object for the same arguments, so that what is compiled for it serves again
 def create(
     *,
     image_size: int,

@@ -19,7 +19,7 @@ from gan_da_jax import configs, records
 from gan_da_jax.augment import policy
 from gan_da_jax.config import augmented_count, check, generator_config, generator_workdir
 from gan_da_jax.errors import Failure, UserError
-from gan_da_jax.stages import evaluate, prepare, report, score, study, train, weights
+from gan_da_jax.stages import audit, evaluate, prepare, report, score, study, train, weights
 
 
 def _define(arguments: list[str]) -> flags.FlagValues:
@@ -45,6 +45,8 @@ def _define(arguments: list[str]) -> flags.FlagValues:
     flags.DEFINE_string(
         "probabilities", None, "score: a .npz file for the class probabilities of each image.", flag_values=values
     )
+    flags.DEFINE_integer("step", None, "audit: the checkpoint to train from again; 0: the start.", flag_values=values)
+    flags.DEFINE_string("bundle", None, "audit: a .zip file for others to repeat it with.", flag_values=values)
     values.set_gnu_getopt(True)  # flags may follow words
     return values
 
@@ -129,6 +131,12 @@ VERBS = {
         ("images",),
         ("reference", "classifier", "weights", "tap", "splits", "out", "probabilities"),
     ),
+    "audit": Verb(
+        "proves a finished run, or a study and its report, from the files; --bundle=FILE.zip for others",
+        audit.main,
+        ("workdir",),
+        ("step", "bundle"),
+    ),
     "weights": Verb(
         "classifiers' weights: list, fetch NAME, convert FILE NAME [--out=FILE], check FILE",
         weights.main,
@@ -141,7 +149,7 @@ VERBS = {
 _USAGE = "python -m gan_da_jax VERB --config=configs/NAME.py --workdir=DIR [--config.field=value ...] [--dry_run]"
 _FLAGS = dict.fromkeys(flag for verb in VERBS.values() for flag in (*verb.needs, *verb.takes))
 _EXAMPLES = {"config": "--config=configs/quickstart.py", "workdir": "--workdir=DIR", "images": "--images=DIR"}
-_FOLDERS, _FILES = ("workdir", "export"), ("images", "reference", "weights", "out", "probabilities")
+_FOLDERS, _FILES = ("workdir", "export", "bundle"), ("images", "reference", "weights", "out", "probabilities")
 
 
 def _help() -> str:

@@ -103,6 +103,24 @@ def append_jsonl(path: str | Path, row: dict) -> None:
             raise
 
 
+def seal(value: dict, after: str = "") -> dict:
+    """Adds to an object the SHA-256 of its JSON, as its field `sha256`.
+
+    Args:
+        value: the object; a seal that it has is replaced.
+        after: the seal of the object before it, where there is an order, so that none can be taken out or put between.
+    """
+    bare = {name: each for name, each in value.items() if name != "sha256"}
+    text = after + json.dumps(bare, sort_keys=True, allow_nan=False)
+    return bare | {"sha256": sha256(text.encode())}
+
+
+def append_sealed(path: str | Path, row: dict) -> None:
+    """Appends one object, sealed after the last one, as `append_jsonl` does."""
+    rows = read_jsonl(path)
+    append_jsonl(path, seal(row, rows[-1].get("sha256", "") if rows else ""))
+
+
 def read_jsonl(path: str | Path) -> list[dict]:
     """Reads the objects of a JSON-lines file ([] if it is absent); lines torn by a crash are passed over."""
     path = Path(path)
@@ -139,6 +157,13 @@ def save_arrays(path: str | Path, **arrays: np.ndarray) -> None:
     """Writes arrays by name to a `.npz` file, atomically; it can be read without pickles."""
     with atomic(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    """The bytes of the file that `save_arrays` writes; the same for equal arrays."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
 
 
 def load_array(path: str | Path) -> np.ndarray:

@@ -2,24 +2,23 @@
 
 import contextlib
 import fcntl
-import importlib.metadata
+import functools
 import json
-import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
-import gan_da_jax
-from gan_da_jax import checkpoint, gan, parallel, prng, records
+from gan_da_jax import checkpoint, environment, feed, gan, parallel, prng, records, sampling
 from gan_da_jax.config import augmented_count, differences
 from gan_da_jax.data import order
 from gan_da_jax.errors import UserError
 
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "pillow")
+_CHUNK_STEPS = 256  # of a chunk at most: their images, or the indices of these, are sent to the devices at once
 
 
 class Occupied(UserError):
@@ -44,19 +43,35 @@ def check(workdir: Path, config: ConfigDict) -> None:
 
 
 def claim(workdir: Path, config: ConfigDict) -> None:
-    """Writes config.json, the resolved config with versions and devices; a workdir that fails `check` is left alone."""
+    """Writes config.json, the resolved config with the environment; a workdir that fails `check` is left alone.
+
+    The environments that the run was worked on in before are kept as `earlier`, for its lines name them by their hash.
+    """
     check(workdir, config)
-    versions = {"gan_da_jax": gan_da_jax.__version__, "python": platform.python_version()}
-    versions |= {package: importlib.metadata.version(package) for package in _PACKAGES}
-    entry = {
-        "config": json.loads(config.to_json()),
-        "versions": versions,
-        "backend": jax.default_backend(),
-        "devices": parallel.devices(),
-    }
+    _record(workdir, json.loads(config.to_json()))
+
+
+def visit(workdir: Path) -> str:
+    """Notes in config.json that work on a run goes on in this environment; returns the hash that stands for it."""
+    _record(workdir, records.read_json(workdir / "config.json")["config"])
+    return environment.digest(environment.current())
+
+
+def environments(recorded: dict) -> dict[str, dict]:
+    """The environments that config.json tells of, by their hashes; the last one comes first."""
+    last = {name: recorded[name] for name in environment.current() if name in recorded}
+    return {environment.digest(one): one for one in (last, *recorded.get("earlier", []))}
+
+
+def _record(workdir: Path, config: dict) -> None:
     path = workdir / "config.json"
+    old = records.read_json(path) if path.exists() else {}
+    now = environment.current()
+    known = environments(old) if old else {}
+    known.pop(environment.digest(now), None)
+    entry = records.seal({"config": config, **now, "earlier": list(known.values())})
     try:
-        if not path.exists() or records.read_json(path) != entry:
+        if old != entry:
             records.write_json(path, entry)
     except OSError as error:
         raise UserError(f"--workdir={workdir} cannot be written to ({error.strerror}); choose another one") from None
@@ -144,6 +159,12 @@ def drop_scored(config: ConfigDict, workdir: Path, best: set[int]) -> None:
             checkpoint.delete(workdir / "checkpoints", step)
 
 
+def described(workdir: Path) -> dict[str, str]:
+    """The hashes of the files that say what a run is trained on; those of the images are in the manifest."""
+    names = ("dataset/manifest.json", "dataset/preview.png")
+    return {name: records.file_sha256(workdir / name) for name in names if (workdir / name).is_file()}
+
+
 def network(config: ConfigDict) -> gan.Gan:
     """The networks that a config describes."""
     return gan.create(
@@ -158,16 +179,24 @@ def network(config: ConfigDict) -> gan.Gan:
 
 def initial_state(config: ConfigDict) -> gan.State:
     """The state before the first step, whole on every device."""
-    key = prng.stream(config.seed, "init")
+    return parallel.replicate(_first(network(config))(prng.stream(config.seed, "init")))
+
+
+@functools.lru_cache(maxsize=4)
+def _first(network: gan.Gan) -> Callable[[jax.Array], gan.State]:
     # It runs once, and XLA takes longer to optimize it than it does to run. At level 0 the numbers would be others.
     options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
-    return parallel.replicate(jax.jit(lambda key: gan.init(network(config), key), compiler_options=options)(key))
+    return jax.jit(lambda key: gan.init(network, key), compiler_options=options)
 
 
 def abstract_state(config: ConfigDict) -> gan.State:
     """The shapes, dtypes and placement of a state, without computing one."""
-    shapes = jax.eval_shape(lambda: gan.init(network(config), prng.stream(config.seed, "init")))
-    return parallel.abstract(shapes)
+    return parallel.abstract(_shapes(network(config)))
+
+
+@functools.lru_cache(maxsize=4)
+def _shapes(network: gan.Gan) -> gan.State:
+    return jax.eval_shape(lambda: gan.init(network, prng.stream(0, "init")))
 
 
 def images(config: ConfigDict) -> int:
@@ -180,6 +209,30 @@ def resident_bytes(config: ConfigDict) -> float | None:
     memory = parallel.memory()
     automatic = memory and memory / 2
     return config.data.resident_mb * 1e6 or automatic
+
+
+def feed_of(config: ConfigDict, images: np.ndarray) -> feed.Resident | feed.Streamed:
+    """How the images uint8 [N, S, S, 3] of a run come to its steps: in chunks that are the same each time."""
+    batch = config.train.batch_size
+    return feed.create(
+        images,
+        seed=config.seed,
+        batch_size=batch,
+        steps=min(_CHUNK_STEPS, -(-len(images) // batch)),
+        until=total_steps(config),
+        limit=resident_bytes(config),
+    )
+
+
+def averages(measured: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
+    """What a line of metrics.jsonl says of its steps: the mean of each metric, given float32 [steps] by chunks."""
+    return {name: float(np.mean(np.concatenate([chunk[name] for chunk in measured]))) for name in measured[0]}
+
+
+def sample_grid(config: ConfigDict, sample: Callable[[Any, np.ndarray], np.ndarray], generator: Any) -> np.ndarray:
+    """What a generator makes of a run's 64 fixed latent vectors, uint8 [H, W, 3]; `sample` is a `sampling.sampler`."""
+    fixed = sampling.latents(seed=config.seed, stream="grid", count=64, latent_dim=config.model.latent_dim)
+    return sampling.grid(sample(generator, fixed), columns=8)
 
 
 def total_steps(config: ConfigDict) -> int:

@@ -122,7 +122,7 @@ def _note(workdir: Path, planned: list[Planned], tried: list[str], failed: dict[
             "seeds": list(dict.fromkeys(one.config.seed for one in planned)),
             "failed": [{"run": name, "reason": reason} for name, reason in kept.items()],
         }
-        records.write_json(path, entry)
+        records.write_json(path, records.seal(entry))
 
 
 def _print_plan(config: ConfigDict, planned: list[Planned]) -> None:

@@ -8,13 +8,12 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax import checkpoint, feed, gan, parallel, prng, records, run, sampling
+from gan_da_jax import checkpoint, environment, gan, parallel, prng, records, run, sampling
 from gan_da_jax.data import manifest
 from gan_da_jax.errors import Failure, Interrupted, UserError
 from gan_da_jax.progress import Progress, stop_requests
 
 _CHUNK_SECONDS = 2.0  # how long the device works between two looks at the clock and at requests to stop
-_CHUNK_STEPS = 256  # and how many steps at most: their images, or the indices of these, are sent to it at once
 
 
 def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, wait: bool = False) -> None:
@@ -68,22 +67,15 @@ def _check_done(workdir: Path, total: int) -> None:
 def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarray, requests: list[int]) -> None:
     network, batch, total = run.network(config), config.train.batch_size, run.total_steps(config)
     key = prng.stream(config.seed, "train")
-    grid = sampling.latents(seed=config.seed, stream="grid", count=64, latent_dim=config.model.latent_dim)
     epochs, checkpoints = run.epoch_steps(config), set(run.checkpoint_steps(config))
     marks = sorted({*epochs, *checkpoints})
     step = int(state.step)
     _forget_after(workdir, step)
-    source = feed.create(
-        images,
-        seed=config.seed,
-        batch_size=batch,
-        steps=min(_CHUNK_STEPS, -(-len(images) // batch)),
-        until=total,
-        limit=run.resident_bytes(config),
-    )
+    source = run.feed_of(config, images)
     if source.streamed:
         print(f"{workdir}: {images.nbytes / 1e6:.0f} MB of images are streamed, {source.steps} steps at a time")
     advance, sample = parallel.training_steps(network, scattered=source.streamed), sampling.sampler(network)
+    machine = environment.digest(environment.current())
 
     start = time.monotonic()
     state, _ = advance(state, *source.take(step, 0), key)  # no step: this only compiles
@@ -120,17 +112,19 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarr
         if step < mark and not stopping:
             continue
         row = {**where, "steps": sum(len(chunk["generator_loss"]) for chunk in measured)}
-        row |= {name: float(np.mean(np.concatenate([chunk[name] for chunk in measured]))) for name in last}
+        row |= run.averages(measured)
         row |= {"images_per_second": round(row["steps"] * batch / seconds, 2), "seconds": round(seconds, 3)}
+        row |= {"environment_sha256": machine}
         if step in checkpoints or stopping:
             arrays = parallel.host(state)
             if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(arrays)):  # so will the next losses be
                 progress.close()
                 _diverged(config, workdir, step, last)
             row["state_sha256"] = checkpoint.digest(arrays)
-            shown = sampling.grid(sample(arrays.generator, grid), columns=8)
-            records.save_png(workdir / "samples" / f"step_{step:08d}.png", shown)
-        records.append_jsonl(workdir / "metrics.jsonl", row)
+            name, shown = f"samples/step_{step:08d}.png", records.png(run.sample_grid(config, sample, arrays.generator))
+            records.write_atomic(workdir / name, shown)
+            row["files"] = {name: records.sha256(shown)} | run.described(workdir)
+        records.append_sealed(workdir / "metrics.jsonl", row)
         if "state_sha256" in row:  # last: what was noted of steps that were never saved is dropped, see above
             checkpoint.save(workdir / "checkpoints", step, state)
             run.drop_extras(config, workdir)
@@ -149,7 +143,7 @@ def _diverged(config: ConfigDict, workdir: Path, step: int, metrics: dict[str, f
     lost = [name for name, value in metrics.items() if not np.isfinite(value)] or ["parameters"]
     what = f"{', '.join(lost).replace('_', ' ')} {'is' if len(lost) == 1 and lost != ['parameters'] else 'are'}"
     row = {name: None if name in lost else float(value) for name, value in metrics.items()}
-    records.append_jsonl(workdir / "metrics.jsonl", run.position(config, step) | row | {"diverged": what})
+    records.append_sealed(workdir / "metrics.jsonl", run.position(config, step) | row | {"diverged": what})
     raise Failure(
         f"{workdir}: training diverged at step {step} of {run.total_steps(config)}: {what} not finite any more; the "
         "checkpoints before it are kept; a lower config.train.learning_rate, in a new --workdir, may help"
