@@ -73,7 +73,7 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarr
     _forget_after(workdir, step)
     source = run.feed_of(config, images)
     if source.streamed:
-        print(f"{workdir}: {images.nbytes / 1e6:.0f} MB of images are streamed, {source.steps} steps at a time")
+        print(f"{workdir}: {images.nbytes / 1e6:.3g} MB of images are streamed, {source.steps} steps at a time")
     advance, sample = parallel.training_steps(network, scattered=source.streamed), sampling.sampler(network)
     machine = environment.digest(environment.current())
 
