@@ -41,16 +41,10 @@ def differing(workdir: Path) -> tuple[int, list[str]]:
 
 
 def _files(folder: Path, needed: Mapping[Path, set[int]]) -> Iterator[Path]:
+    """The files of a folder that belong into a bundle: no locks or temporary files, no checkpoints but needed ones."""
     for path in sorted(folder.iterdir()):
-        dropped = folder.name == "checkpoints" and path.name not in map(str, needed.get(folder.parent, ()))
-        if dropped or (path.name.startswith(".") and folder.name != "checkpoints" and not _inside(folder)):
-            continue
-        if path.is_dir():
+        unneeded = folder.name == "checkpoints" and path.name not in map(str, needed.get(folder.parent, ()))
+        if path.is_dir() and not unneeded:
             yield from _files(path, needed)
-        elif path.is_file():
+        elif path.is_file() and not path.name.startswith("."):
             yield path
-
-
-def _inside(folder: Path) -> bool:
-    """Whether a folder is part of a checkpoint, all of whose files belong to it."""
-    return "checkpoints" in (parent.name for parent in folder.parents)

@@ -60,7 +60,8 @@ class Again(Files):
         config, made = self.config.copy_and_resolve_references(), manifest.read(self.workdir / "dataset")
         data = config.data
         if data.source in ("folder", "zip"):
-            places = [place for place in (data.path, made["source"]["path"]) if Path(place).expanduser().exists()]
+            known = filter(None, (data.path, made["source"]["path"]))
+            places = [place for place in known if Path(place).expanduser().exists()]
             if not places:
                 raise Unchecked(f"the source is not here: {made['source']['path']}")
             data.path = places[0]
@@ -94,9 +95,8 @@ class Again(Files):
         beside = self.workdir.absolute().parents[1] / "none" / self.workdir.absolute().name  # as in a study
         own = self.workdir / "generator"
         places = (beside, own, generator_workdir(self.config, self.workdir))
-        place = next(
-            (place for place in places if (place / "config.json").is_file() and run.trained(base, place)), None
-        )
+        there = (place for place in places if (place / "config.json").is_file() and run.trained(base, place))
+        place = next(there, None)
         if place is None:
             raise Unchecked("the run whose GAN made them is not here")
         again = pools.generated(self.config, place)
@@ -118,11 +118,11 @@ class Again(Files):
 
     def train_again(self, start: int, end: int) -> str:
         """Training leads from one checkpoint, or from the first state, to the other again, by the same losses."""
-        config = self.config
-        if config.train.batch_size % jax.device_count():
-            raise Unchecked(
-                f"batches of {config.train.batch_size} cannot be split between {jax.device_count()} devices"
-            )
+        config, batch = self.config, self.config.train.batch_size
+        if not end:
+            raise Differs("no checkpoint is there to be trained to")
+        if batch % jax.device_count():
+            raise Unchecked(f"batches of {batch} cannot be split between {jax.device_count()} devices")
         _, images = manifest.load(self.workdir / "dataset")
         began = self.state(start) if start else parallel.host(run.initial_state(config))
         state = parallel.replicate(began)
@@ -141,9 +141,8 @@ class Again(Files):
                 bits = bits and value == row[name]
                 allowed = 0 if self._exact(row) else LOSSES * max(1, abs(row[name]))
                 if not abs(value - row[name]) <= allowed:
-                    raise Differs(
-                        f"metrics.jsonl, step {row['step']}: {name} is {row[name]!r}, trained again {value!r}"
-                    )
+                    said = f"{name} is {row[name]!r}, trained again {value!r}"
+                    raise Differs(f"metrics.jsonl, step {row['step']}: {said}")
             if "state_sha256" in row and checkpoint.digest(again := parallel.host(state)) != row["state_sha256"]:
                 bits = False
                 where, far = self._distance(row["step"], began, again)
@@ -166,9 +165,8 @@ class Again(Files):
         name, old, new = next((one for one in named if not np.array_equal(one[1], one[2])), named[0])
         far = np.abs(np.asarray(old, np.float64) - new).max()
         way = _norm(saved, began)
-        return f"training leads to another state, from {name} on (by up to {far:.3g})", _norm(saved, again) / max(
-            way, 1e-12
-        )
+        where = f"training leads to another state, from {name} on (by up to {far:.3g})"
+        return where, _norm(saved, again) / max(way, 1e-12)
 
     def sample_again(self, step: int) -> str:
         """A checkpoint's generator makes the picture in `samples` again."""

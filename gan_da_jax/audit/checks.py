@@ -12,7 +12,7 @@ from gan_da_jax.audit.files import Files
 from gan_da_jax.audit.finding import Differs, Finding, Noted, Unchecked, difference, find
 from gan_da_jax.config import source_name
 from gan_da_jax.data import manifest
-from gan_da_jax.report import whole
+from gan_da_jax.report import plan, whole
 
 
 def of_run(one: Again, start: int, end: int) -> Iterator[Finding]:
@@ -21,7 +21,7 @@ def of_run(one: Again, start: int, end: int) -> Iterator[Finding]:
     Args:
         one: the run.
         start: the step from which it is trained again, of a checkpoint or 0.
-        end: of the next checkpoint, to which that is to lead; it and the last one are scored again.
+        end: of the next checkpoint, to which that is to lead, 0 if there is none; it and the last one are scored again.
     """
     yield find("config", one.check_config)
     yield find("metrics", one.check_metrics)
@@ -32,7 +32,7 @@ def of_run(one: Again, start: int, end: int) -> Iterator[Finding]:
     yield find("source", one.source_again)
     yield find("generated images", one.generated_again)
     yield find("training", lambda: one.train_again(start, end))
-    for step in sorted({end, one.saved[-1]}):
+    for step in sorted({end, *one.saved[-1:]} - {0}):
         yield find(f"samples of {step}", lambda step=step: one.sample_again(step))
         yield find(f"scores of {step}", lambda step=step: one.score_again(step))
     yield find("environment", one.check_environment)
@@ -49,6 +49,12 @@ def of_folder(workdir: Path, runs: list[Files]) -> Iterator[Finding]:
     yield find("report's pages", lambda: _pages(workdir, runs))
 
 
+def failed(workdir: Path) -> list[str]:
+    """The names of the runs of a study that failed, as it has noted; none where it has noted nothing."""
+    noted = plan.read(workdir, [])
+    return list(noted.failed) if noted else []
+
+
 def _bundle(workdir: Path) -> str:
     count, differing = bundle.differing(workdir)
     if differing:
@@ -63,10 +69,9 @@ def _study(workdir: Path, runs: list[Files]) -> str:
     noted = records.read_json(workdir / "study.json")
     if records.seal(noted) != noted:
         raise Differs("study.json was edited: its sha256 is that of something else")
-    failed = {one["run"] for one in noted["failed"]}
     planned = {f"{arm}/seed{seed}" for arm in noted["arms"] for seed in noted["seeds"]}
     found = {one.workdir.relative_to(workdir).as_posix(): one for one in runs}
-    for name in sorted(planned - failed - found.keys()):
+    for name in sorted(planned - found.keys() - set(failed(workdir))):
         raise Differs(f"{name} is in study.json, but not in the folder")
     for name, one in found.items():
         policy = one.config.augment.policy
@@ -74,8 +79,7 @@ def _study(workdir: Path, runs: list[Files]) -> str:
         holds = f"{source_name(one.config).replace('/', '_')}/{arm}/seed{one.config.seed}"
         if name in planned and name != holds:
             raise Differs(f"{name} holds the run {holds}")
-    left = f", {len(failed)} failed" if failed else ""
-    return f"study.json: {len(planned)} runs planned, all there{left}"
+    return f"study.json: {len(planned)} runs planned, {len(noted['failed'])} failed, the others are there"
 
 
 def _originals(runs: list[Files]) -> str:

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import secrets
 from pathlib import Path
 
 import numpy as np
@@ -43,23 +44,28 @@ class Files:
             raise Differs(f"config.json holds no config: {' '.join(str(error).split())}") from None
         return config
 
-    def stretch(self, step: int) -> tuple[int, int]:
-        """The checkpoint to replay from, and the one that it leads to; 0 is the state before the first step.
+    def stretch(self, step: int | None) -> tuple[int, int]:
+        """A checkpoint to train from again, and the one that it leads to; 0 is the state before the first step.
+
+        Args:
+            step: of the former; None for one by chance, which cannot be foreseen: else it would prove little.
+
+        Returns:
+            The steps; 0 and 0 if there are no checkpoints.
 
         Raises:
             UserError: `step` is no such checkpoint.
         """
-        starts = self.starts()
+        if not self.saved:
+            return 0, 0
+        starts = [0, *self.saved[:-1]]
+        step = secrets.choice(starts) if step is None else step
         if step not in starts:
             raise UserError(
                 f"--step={step} is no checkpoint of {self.workdir} that another one follows; there are: "
-                f"{', '.join(map(str, starts)) or 'none'}"
+                f"{', '.join(map(str, starts))}"
             )
         return step, next(saved for saved in self.saved if saved > step)
-
-    def starts(self) -> list[int]:
-        """The steps from which training can be replayed to a checkpoint."""
-        return [0, *self.saved][:-1]
 
     def check_config(self) -> str:
         """config.json is as it was written, and holds a config."""
@@ -190,8 +196,7 @@ class Files:
         said |= {"image_size": data.image_size, "resize": data.resize}
         if found := difference(made["source"], made["source"] | said):
             raise Differs(f"manifest.json, source: {found}")
-        again = pools.preview(parts, images)
-        if np.any(pixels(dataset / "preview.png") != again):
+        if not np.array_equal(pixels(dataset / "preview.png"), pools.preview(parts, images)):
             raise Differs("dataset/preview.png does not show these images")
         return f"{len(rows)} records, each with its op, original and pixels"
 

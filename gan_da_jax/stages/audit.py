@@ -1,7 +1,6 @@
 """audit: proves a finished run, or a study and its report, from the files; what came of it is in audit.json."""
 
 import contextlib
-import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import jax
 
 from gan_da_jax import bundle as bundles
-from gan_da_jax import classifiers, environment, pools, records, run
+from gan_da_jax import checkpoint, classifiers, environment, pools, records, run
 from gan_da_jax.audit import checks
 from gan_da_jax.audit.again import Again, carried_classifier
 from gan_da_jax.audit.finding import DIFFERS, UNCHECKED, Finding
@@ -37,10 +36,10 @@ def main(workdir: Path, *, step: int | None = None, bundle: Path | None = None, 
         raise UserError(f"--bundle={bundle} cannot be a file: name one in a folder that is there")
     if bundle is not None and bundle.resolve().is_relative_to(workdir.resolve()):
         raise UserError(f"--bundle={bundle} would be inside of what it holds; choose a place outside of {workdir}")
-    folders = [workdir] if (workdir / "config.json").is_file() else find(workdir)
+    folders = _runs(workdir)
     with _anew() as cache:
         runs = [Again(folder, cache=cache) for folder in folders]
-        stretches = {one.workdir: one.stretch(_drawn(one) if step is None else step) for one in runs}
+        stretches = {one.workdir: one.stretch(step) for one in runs}
         for folder, (start, end) in stretches.items():
             chosen = "by chance" if step is None else "as asked"
             print(f"{folder}: trains from step {start} to {end} again, {chosen}; --step={start} does the same")
@@ -69,11 +68,14 @@ def _anew() -> Iterator[Path]:
         jax.config.update("jax_enable_compilation_cache", kept)
 
 
-def _drawn(one: Again) -> int:
-    """A step by chance; one that could be foreseen would prove little."""
-    if not one.saved:
-        raise UserError(f"{one.workdir} holds no checkpoint: train it first, or restore it")
-    return secrets.choice(one.starts())
+def _runs(workdir: Path) -> list[Path]:
+    """The folders of the runs; those that a study has noted as failed are left out."""
+    if (workdir / "config.json").is_file():
+        return [workdir]
+    failed = checks.failed(workdir)
+    for name in failed:
+        print(f"{workdir / name} is left out: study.json says that it failed")
+    return [folder for folder in find(workdir) if _name(folder, workdir) not in failed]
 
 
 def _name(folder: Path, workdir: Path) -> str:
@@ -114,12 +116,12 @@ def _end(workdir: Path, found: dict[str, list[Finding]], steps: dict[str, int]) 
 
 
 def _bundle(path: Path, workdir: Path, runs: list[Again], stretches: dict[Path, tuple[int, int]]) -> None:
-    needed = {one.workdir: {*stretches[one.workdir], one.saved[-1]} for one in runs}
+    needed = {one.workdir: {*stretches[one.workdir], *one.saved[-1:]} for one in runs}
     added = {}
     for one in runs:
         own = one.workdir / "generator"
         if (own / "config.json").is_file():
-            needed[own] = {Again(own, cache=own).saved[-1]}
+            needed[own] = set(checkpoint.steps(own / "checkpoints")[-1:])
         for name in {row["classifier"] for row in one.scores}:
             kept, carried = classifiers.trained_here(name), carried_classifier(one.workdir, name)
             if kept is not None and not carried.exists():
