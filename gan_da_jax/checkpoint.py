@@ -39,7 +39,7 @@ def save(directory: Path, step: int, state: Any) -> None:
     needed, free = sum(leaf.nbytes for leaf in jax.tree.leaves(state)), shutil.disk_usage(directory).free
     if free < needed:
         raise UserError(
-            f"{directory / str(step)} takes {needed / 1e6:.1f} MB, of which {free / 1e6:.1f} are free: make room, and go on"
+            f"{directory / str(step)} takes {needed / 1e6:.1f} MB, and {free / 1e6:.1f} are free: make room, and go on"
         )
     try:
         with ocp.training.Checkpointer(directory.absolute(), cleanup_tmp_directories=True) as checkpointer:

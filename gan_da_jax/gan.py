@@ -49,12 +49,21 @@ class Gan:
 
 
 def create(
-    *, image_size: int, latent_dim: int = 100, width: int = 64, learning_rate: float = 2e-4, beta1: float = 0.5
+    *,
+    image_size: int,
+    latent_dim: int = 100,
+    width: int = 64,
+    learning_rate: float = 2e-4,
+    beta1: float = 0.5,
+    dtype: str = "float32",
 ) -> Gan:
-    """A DCGAN for square images of `image_size` (32, 64, 128 or 256) pixels, `width` channels at the largest maps."""
+    """A DCGAN for square images of `image_size` (32, 64, 128 or 256) pixels, `width` channels at the largest maps.
+
+    Its layers compute in `dtype`, float32 or bfloat16; parameters, statistics, losses and the optimizer are float32.
+    """
     return Gan(
-        generator=dcgan.Generator(image_size=image_size, width=width),
-        discriminator=dcgan.Discriminator(image_size=image_size, width=width),
+        generator=dcgan.Generator(image_size=image_size, width=width, dtype=dtype),
+        discriminator=dcgan.Discriminator(image_size=image_size, width=width, dtype=dtype),
         optimizer=optax.adam(learning_rate, b1=beta1, b2=0.999),
         latent_dim=latent_dim,
     )
@@ -86,8 +95,8 @@ def generator_loss(fake_logits: jax.Array) -> jax.Array:
 
 
 def normalize(images: jax.Array) -> jax.Array:
-    """Pixels uint8 in [0, 255] to float32 in [-1, 1]."""
-    return images.astype(jnp.float32) / 127.5 - 1
+    """Pixels uint8 in [0, 255] to float32 in [-1, 1]; to float64 where JAX computes in it."""
+    return images.astype(float) / 127.5 - 1
 
 
 def quantize(images: jax.Array) -> jax.Array:
@@ -193,8 +202,8 @@ def run_steps(
     Args:
         gan: the networks and the optimizer.
         state: the state before.
-        images: uint8 [N, S, S, 3], all images, whole on every device.
-        indices: int32 [K, b], the images of each update that are this device's.
+        images: uint8 [N, S, S, 3]; N is any number, and devices may hold different images.
+        indices: int32 [K, b], which of them are this device's in each update.
         count: int32 scalar in [0, K], the updates to do.
         key: PRNG key of the latents.
         axis_name: as in `update`.

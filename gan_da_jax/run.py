@@ -152,6 +152,7 @@ def network(config: ConfigDict) -> gan.Gan:
         width=config.model.width,
         learning_rate=config.train.learning_rate,
         beta1=config.train.beta1,
+        dtype=config.model.dtype,
     )
 
 
@@ -172,6 +173,13 @@ def abstract_state(config: ConfigDict) -> gan.State:
 def images(config: ConfigDict) -> int:
     """The size of the data set: originals and augmented images."""
     return config.data.count + augmented_count(config)
+
+
+def resident_bytes(config: ConfigDict) -> float | None:
+    """The bytes of images that a device may hold; None for any number."""
+    memory = parallel.memory()
+    automatic = memory and memory / 2
+    return config.data.resident_mb * 1e6 or automatic
 
 
 def total_steps(config: ConfigDict) -> int:
