@@ -1,10 +1,6 @@
 """A whole study through the command line: what it leaves, how it goes on after a kill, and what it says of failures."""
 
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
