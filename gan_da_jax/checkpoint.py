@@ -15,7 +15,8 @@ from gan_da_jax.errors import UserError
 _DAMAGED, _DELETED = ".damaged", ".deleted"  # ends of the names of what is no checkpoint any more
 _HALF = ".orbax-checkpoint-tmp"  # in the names of what is none yet
 
-logging.getLogger("absl").setLevel(logging.WARNING)  # Orbax tells of every file it opens
+# Orbax tells of every file that it opens, and of each error in many pages, from all its threads; it also raises it.
+logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 
 class Damaged(UserError):
@@ -35,6 +36,11 @@ def save(directory: Path, step: int, state: Any) -> None:
     Damaged ones that were set aside have been replaced by it, and are removed, unless they are of later steps.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    needed, free = sum(leaf.nbytes for leaf in jax.tree.leaves(state)), shutil.disk_usage(directory).free
+    if free < needed:
+        raise UserError(
+            f"{directory / str(step)} takes {needed / 1e6:.1f} MB, and {free / 1e6:.1f} are free: make room, and go on"
+        )
     try:
         with ocp.training.Checkpointer(directory.absolute(), cleanup_tmp_directories=True) as checkpointer:
             checkpointer.save(step, state, force=True)  # else a step before the newest one is passed over

@@ -259,7 +259,7 @@ def _compilation_cache() -> None:
 
 def main(arguments: list[str]) -> int:
     """Runs one command; returns its exit status: 0 done, 2 the input is wrong, 1 anything else."""
-    absl_logging.set_verbosity(absl_logging.WARNING)
+    absl_logging.set_verbosity(absl_logging.FATAL)  # of libraries: what matters of it they also raise
     try:
         if arguments[:1] in (["--help"], ["-h"], ["help"]) or "--help" in arguments:
             print(_help())

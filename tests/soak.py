@@ -21,29 +21,33 @@ from pathlib import Path
 
 import numpy as np
 
-SMALL = {
-    "data.count": 16,
-    "data.image_size": 32,
-    "model.width": 4,
-    "model.latent_dim": 8,
-    "train.batch_size": 8,
-    "evaluate.classifier": "faces_attributes",
-    "evaluate.samples": 16,
-    "evaluate.splits": 2,
+# As in tests/stages, whose compiled programs are found in the cache.
+SMALL = {"data.image_size": 32, "model.width": 4, "model.latent_dim": 8, "train.batch_size": 8}
+RUN = SMALL | {
+    "data.count": 20,
+    "train.epochs": 10,
+    "train.checkpoint_every": 1,
+    "augment.policy": "contrast+hflip",
+    "augment.count": 9,
 }
-RUN = SMALL | {"train.epochs": 12, "train.checkpoint_every": 1, "augment.policy": "contrast+hflip", "augment.count": 8}
 STUDY = SMALL | {
-    "train.kimg": 0.064,
-    "train.checkpoint_every": 2,
+    "data.count": 24,
+    "train.kimg": 0.096,
+    "train.checkpoint_every": 1,
     "train.keep": 2,
+    "evaluate.classifier": "faces_attributes",
+    "evaluate.samples": 32,
+    "evaluate.splits": 4,
     "study.arms": ("none", "hflip@8", "generated@8"),
 }
-COMMANDS = {"run": ("train", RUN), "study": ("study", STUDY)}
+# A verb, its fields, and within which share of its time undisturbed it is stopped: it comes to the rest later.
+COMMANDS = {"run": ("train", RUN, 0.7), "study": ("study", STUDY, 0.3)}
 SAVING = 0.15  # seconds within which a checkpoint is written, about
 
 
 def command(what: str, workdir: Path) -> list[str]:
-    verb, fields = COMMANDS[what]
+    verb, fields, _ = COMMANDS[what]
+    fields = fields | ({"study.sources": (f"folder:{workdir.parents[1]}/pictures",)} if what == "study" else {})
     given = [f"--config.{name}={value}" for name, value in fields.items()]
     return [verb, "--config=configs/default.py", f"--workdir={workdir}", *given]
 
@@ -72,9 +76,11 @@ def fork(function, *arguments, log: Path) -> int:
 
 
 def enter(arguments: list[str]) -> int:
-    """A command, from the same door as on the command line."""
+    """A command, from the same door as on the command line; but charts, which take seconds, are not drawn."""
     from gan_da_jax.__main__ import run
+    from gan_da_jax.report import figures
 
+    figures.svg, figures.png = (lambda figure: b"<svg/>"), (lambda figure: BLANK)
     sys.argv[1:] = arguments
     try:
         run()
@@ -112,7 +118,7 @@ def torment(what: str, root: Path, kills: int, rng: np.random.Generator) -> dict
     start = time.monotonic()
     if os.waitpid(fork(enter, command(what, whole), log=log), 0)[1]:
         raise SystemExit(f"undisturbed, it fails:\n{log.read_text()}")
-    took = time.monotonic() - start
+    reach = COMMANDS[what][2] * (time.monotonic() - start)
     counts = {"kills": 0, "while saving": 0, "interruptions": 0, "ends": 0}
     while True:
         workdir = root / f"disturbed{counts['ends']}" / "it"
@@ -122,9 +128,9 @@ def torment(what: str, root: Path, kills: int, rng: np.random.Generator) -> dict
             if counts["kills"] >= kills:
                 delay, save, number = 1e9, None, signal.SIGKILL
             elif kind == "saving":
-                delay, save, number = rng.uniform(0, SAVING), int(rng.integers(3)), signal.SIGKILL
+                delay, save, number = rng.uniform(0, SAVING), int(rng.integers(2)), signal.SIGKILL
             else:
-                delay, save = rng.uniform(0, took), None
+                delay, save = rng.uniform(0, reach), None
                 number = signal.SIGKILL if kind == "anywhere" else rng.choice([signal.SIGINT, signal.SIGTERM])
             pid = fork(enter, command(what, workdir), log=log)
             status = stop(pid, workdir, int(number), delay=delay, save=save)
@@ -161,7 +167,7 @@ def contents(root: Path) -> dict[str, object]:
     found: dict[str, object] = {}
     configs = {path.parent: ConfigDict(records.read_json(path)["config"]) for path in root.rglob("config.json")}
     for folder, config in configs.items():
-        for path in (folder / "checkpoints").iterdir():
+        for path in (folder / "checkpoints").glob("*"):
             arrays = parallel.host(checkpoint.load(path.parent, int(path.name), run.abstract_state(config)))
             found[path.relative_to(root).as_posix()] = checkpoint.digest(arrays)
     for path in (path for path in root.rglob("*") if path.is_file()):
@@ -188,10 +194,17 @@ def main() -> None:
 
     import gan_da_jax.main
     import gan_da_jax.report.charts  # noqa: F401  both take seconds, once
+    from gan_da_jax import records
+    from gan_da_jax.data import faces
+
+    global BLANK
+    BLANK = records.png(np.zeros((1, 1, 3), np.uint8))
 
     different = False
     for what in [given.only] if given.only else COMMANDS:
         root = Path(tempfile.mkdtemp(prefix=f"soak-{what}-"))
+        for index, image in enumerate(faces.render(7, np.arange(24), 32)[0]):
+            records.save_png(root / "pictures" / f"{index:02d}.png", image)
         start = time.monotonic()
         counts = torment(what, root, given.kills, np.random.default_rng(given.seed))
         print(f"{what}: {counts}, {time.monotonic() - start:.0f} s", flush=True)

@@ -1,17 +1,21 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from gan_da_jax import checkpoint, parallel, records, run
+from gan_da_jax import checkpoint, gan, parallel, prng, records, run
 from gan_da_jax.configs import default
+from gan_da_jax.data import manifest, order
+from gan_da_jax.errors import UserError
 from gan_da_jax.main import main
 
 SMALL = {
@@ -234,10 +238,86 @@ def test_dry_run_writes_nothing(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_damaged_checkpoint_is_named(whole, tmp_path, capsys):
-    assert main(command("train", tmp_path / "run", train__epochs=1)) == 0
-    for path in (tmp_path / "run/checkpoints/4/state").rglob("*"):
+def spoil(checkpoints: Path, *steps: int) -> None:
+    for path in (path for step in steps for path in (checkpoints / f"{step}/state").rglob("*")):
         if path.is_file():
             path.write_bytes(b"")
-    assert main(command("train", tmp_path / "run")) == 2
-    assert "checkpoints/4 cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("steps", [(15,), (8, 11, 15), (4, 8, 11, 15)])
+def test_damaged_checkpoints_are_told_of_and_made_again_from_the_one_before(whole, tmp_path, steps, capsys):
+    shutil.copytree(whole, tmp_path / "run")
+    spoil(tmp_path / "run/checkpoints", *steps)
+    (tmp_path / "run/checkpoints/17.orbax-checkpoint-tmp/state").mkdir(parents=True)
+    (tmp_path / "run/samples/.step_00000017.png.abcdefgh.partial").write_bytes(b"half")
+    assert main(command("train", tmp_path / "run")) == 0
+    told = capsys.readouterr()
+    lines = told.err.splitlines()
+    assert [f"checkpoints/{step} cannot be read" in line for step, line in zip(reversed(steps), lines, strict=True)]
+    before = {15: "step 11", 8: "step 4"}.get(steps[0])
+    assert (f"continues from {before} of 15" if before else "compiled in") in told.out
+    for folder in ("checkpoints", "samples"):
+        assert sorted(os.listdir(tmp_path / "run" / folder)) == sorted(os.listdir(whole / folder))
+    for step in (4, 8, 11, 15):
+        assert checkpoint.digest(arrays(tmp_path / "run", step)) == checkpoint.digest(arrays(whole, step))
+    assert [row["state_sha256"] for row in metrics(tmp_path / "run")] == [row["state_sha256"] for row in metrics(whole)]
+
+
+def test_a_checkpoint_of_another_state_is_no_checkpoint(whole, tmp_path, capsys):
+    shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run/checkpoints/15")
+    shutil.copytree(whole / "checkpoints/8", tmp_path / "run/checkpoints/15")
+    config = small_config()
+    with pytest.raises(UserError, match="15 is not the state that metrics.jsonl notes; delete that folder"):
+        run.trained_generator(config, tmp_path / "run", 15)
+    assert main(command("train", tmp_path / "run")) == 0
+    assert "15 is not the state that metrics.jsonl notes; it is set aside" in capsys.readouterr().err
+    run.trained_generator(config, tmp_path / "run", 15)
+
+
+def test_training_that_diverges_stops_at_the_step_and_keeps_what_is_good(tmp_path, capsys):
+    wild = {"train__learning_rate": 1e12, "train__epochs": 20}
+    assert main(command("train", tmp_path / "run", **wild)) == 1
+    told = capsys.readouterr().err
+    *rows, last = metrics(tmp_path / "run")
+    assert told.startswith(f"{tmp_path}/run: training diverged at step {last['step']} of ") and told.count("\n") == 1
+    assert last["diverged"] and None in last.values()
+    assert all(
+        np.isfinite(leaf).all() for row in rows for leaf in jax.tree.leaves(arrays(tmp_path / "run", row["step"]))
+    )
+    # Step by step, by the function that a step is.
+    config = small_config()
+    config.train.learning_rate = 1e12
+    pixels, key = manifest.load(tmp_path / "run/dataset")[1], prng.stream(0, "train")
+    network, state = run.network(config), run.initial_state(config)
+    update = jax.jit(lambda state, real, latents: gan.update(network, state, real, latents))
+    for step in range(1, last["step"] + 1):
+        chosen = order.batches(seed=0, images=len(pixels), batch_size=8, first=step - 1, steps=1)[0]
+        state, found = update(state, pixels[chosen], jax.random.normal(jax.random.fold_in(key, step - 1), (8, 8)))
+        assert bool(np.isfinite(list(found.values())).all()) == (step < last["step"]), (step, found)
+
+
+def test_a_state_that_is_not_finite_is_never_saved(tmp_path, monkeypatch, capsys):
+    """The gradient of the last step of an epoch: no loss has shown it yet."""
+    training_steps = parallel.training_steps
+
+    def broken(*arguments, **named):
+        advance = training_steps(*arguments, **named)
+
+        def step(state, *rest):
+            state, found = advance(state, *rest)
+            lost = (
+                jax.tree.map(lambda leaf: leaf * np.nan, state.generator) if int(state.step) == 8 else state.generator
+            )
+            return state.replace(generator=lost), found
+
+        return step
+
+    monkeypatch.setattr(parallel, "training_steps", broken)
+    assert main(command("train", tmp_path / "run")) == 1
+    assert "diverged at step 8 of 15: parameters are not finite any more" in capsys.readouterr().err
+    assert checkpoint.steps(tmp_path / "run/checkpoints") == [4]
+    assert [(row["step"], row.get("diverged")) for row in metrics(tmp_path / "run")] == [
+        (4, None),
+        (8, "parameters are"),
+    ]
