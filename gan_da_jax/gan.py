@@ -7,7 +7,6 @@ state and its own slice of the batch, and all return the same.
 """
 
 import dataclasses
-import functools
 from typing import Any
 
 import flax.struct
@@ -49,7 +48,6 @@ class Gan:
     latent_dim: int
 
 
-@functools.lru_cache(maxsize=8)  # the same object for the same arguments, so that what is compiled for it serves again
 def create(
     *,
     image_size: int,

@@ -167,7 +167,7 @@ def described(workdir: Path) -> dict[str, str]:
 
 def network(config: ConfigDict) -> gan.Gan:
     """The networks that a config describes."""
-    return gan.create(
+    return _network(
         image_size=config.data.image_size,
         latent_dim=config.model.latent_dim,
         width=config.model.width,
@@ -175,6 +175,9 @@ def network(config: ConfigDict) -> gan.Gan:
         beta1=config.train.beta1,
         dtype=config.model.dtype,
     )
+
+
+_network = functools.lru_cache(maxsize=8)(gan.create)  # one object, so that what is compiled for it serves again
 
 
 def initial_state(config: ConfigDict) -> gan.State:
