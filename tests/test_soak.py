@@ -37,8 +37,7 @@ def test_a_full_or_broken_disk_at_any_write_call_tears_and_loses_nothing(tmp_pat
     done = subprocess.run(
         [sys.executable, HERE / "faults.py", library, tmp_path / "runs"],
         env=os.environ | {"LD_PRELOAD": str(library)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         timeout=1800,
     )

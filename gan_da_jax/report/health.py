@@ -20,7 +20,7 @@ def troubles(run: Run) -> list[str]:
 def _diverged(run: Run) -> Iterator[str]:
     for row in run.metrics[-1:]:
         if row.get("diverged"):
-            yield f"diverged at step {row['step']:,} (epoch {row['epoch']:.4g}): {row['diverged']} not finite any more"
+            yield f"diverged by step {row['step']:,} (epoch {row['epoch']:.4g}): {row['diverged']} not finite any more"
 
 
 def _won(run: Run) -> Iterator[str]:

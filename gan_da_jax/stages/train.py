@@ -117,7 +117,7 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarr
         row |= {"environment_sha256": machine}
         if step in checkpoints or stopping:
             arrays = parallel.host(state)
-            if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(arrays)):  # so will the next losses be
+            if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(arrays)):  # as the next losses will not be
                 progress.close()
                 _diverged(config, workdir, step, last)
             row["state_sha256"] = checkpoint.digest(arrays)
@@ -136,17 +136,18 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarr
 
 
 def _diverged(config: ConfigDict, workdir: Path, step: int, metrics: dict[str, float]) -> NoReturn:
-    """Notes in metrics.jsonl, and says, that a step's losses, or the parameters that it has led to, are not finite.
+    """Notes in metrics.jsonl, and says, that a step's losses are not finite, or the state before it would be saved.
 
-    A gradient that is not finite shows so in the losses of the step after it, or before its state would be saved.
+    A gradient that is not finite leaves no finite loss in the step after it.
     """
-    lost = [name for name, value in metrics.items() if not np.isfinite(value)] or ["parameters"]
-    what = f"{', '.join(lost).replace('_', ' ')} {'is' if len(lost) == 1 and lost != ['parameters'] else 'are'}"
+    lost = [name for name, value in metrics.items() if not np.isfinite(value)]
+    what = f"{', '.join(lost).replace('_', ' ') or 'its state'} {'are' if len(lost) > 1 else 'is'}"
     row = {name: None if name in lost else float(value) for name, value in metrics.items()}
     records.append_sealed(workdir / "metrics.jsonl", run.position(config, step) | row | {"diverged": what})
+    when = f"{'at' if lost else 'by'} step {step} of {run.total_steps(config)}"
     raise Failure(
-        f"{workdir}: training diverged at step {step} of {run.total_steps(config)}: {what} not finite any more; the "
-        "checkpoints before it are kept; a lower config.train.learning_rate, in a new --workdir, may help"
+        f"{workdir}: training diverged {when}: {what} not finite any more; the checkpoints before it are kept; a lower "
+        "config.train.learning_rate, in a new --workdir, may help"
     )
 
 

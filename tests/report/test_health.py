@@ -44,9 +44,9 @@ def test_troubles_are_in_the_caveats_of_the_board_and_in_the_table(tmp_path, mak
     [board] = compare(arms)
     told = caveats.tell(board, controls.against(board))
     assert told[0] == (
-        "The training of hflip@20, seed 3, diverged at step 75 (epoch 4.688): generator loss is not finite any more."
+        "The training of hflip@20, seed 3, diverged by step 75 (epoch 4.688): generator loss is not finite any more."
     )
     assert told[1].startswith("The training of vflip@20 (train.epochs=8), seed 0, has had a discriminator that had won")
     assert not any("of none" in one for one in told[:2])
     text = tables.to_text(arms, tables.entries([board])).splitlines()
-    assert text[-2].startswith("hflip diverged at step 75") and text[-1].startswith("vflip has had a discriminator")
+    assert text[-2].startswith("hflip diverged by step 75") and text[-1].startswith("vflip has had a discriminator")
