@@ -14,7 +14,7 @@ from gan_da_jax import bundle as bundles
 from gan_da_jax import environment, pools, records
 from gan_da_jax.data import faces
 from gan_da_jax.main import main
-from gan_da_jax.stages import audit
+from gan_da_jax.stages import audit, train
 from gan_da_jax.weights import faces_attributes
 
 COUNT = 24
@@ -468,14 +468,29 @@ def test_what_cannot_be_audited_is_the_users_error(whole, tmp_path, capsys):
     assert "from step 6 to 12" in capsys.readouterr().out and not (whole / RUN / "audit.json").exists()
 
 
+def test_a_run_that_was_interrupted_passes(tmp_path, capsys, monkeypatch):
+    fields = {name: value for name, value in FIELDS.items() if not name.startswith("study.")}
+    fields |= {"augment.policy": "hflip", "augment.count": 8}
+    values = [f"--config.{name}={value}" for name, value in fields.items()]
+    arguments = ["train", "--config=configs/default.py", f"--workdir={tmp_path}", *values]
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "stop_requests", lambda: contextlib.nullcontext([2]))
+        assert main(arguments) == main(arguments) == 1  # after a step each
+    assert main(arguments) == 0
+    assert [row["steps"] for row in records.read_jsonl(tmp_path / "metrics.jsonl")] == [1, 1, 2, 2, 2, 4]
+    assert main(["audit", f"--workdir={tmp_path}", "--step=0"]) == 0
+    assert "24 images made again from faces" in capsys.readouterr().out
+
+
 def test_elsewhere_numbers_may_differ_by_a_tolerance_and_it_says_where(copy, capsys, monkeypatch):
     here = environment.current()
-    monkeypatch.setattr(environment, "current", lambda: here | {"kind": "another processor"})
+    monkeypatch.setattr(environment, "current", lambda: here | {"kind": "another", "backend": "gpu"})
     edit_lines(copy / RUN / "metrics.jsonl", scale_loss)
     reseal(copy / RUN)
     assert main(["audit", f"--workdir={copy / RUN}", "--step=0"]) == 0
     said = capsys.readouterr().out
-    assert f"kind ({here['kind']}, now another processor)" in said and "losses within 10%" in said
+    assert f"kind ({here['kind']}, now another)" in said and "losses within 10%" in said
+    assert "now: on a GPU without XLA_FLAGS=--xla_gpu_deterministic_ops=true" in said
     edit_lines(copy / RUN / "metrics.jsonl", lambda rows: at(rows, 6).update(generator_loss=5.0))
     reseal(copy / RUN)
     assert main(["audit", f"--workdir={copy / RUN}", "--step=0"]) == 1
