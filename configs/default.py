@@ -50,6 +50,9 @@ def get_config() -> ConfigDict:
     # Epochs between checkpoints, sample grids and so scores; one more at the end. With kimg they are counted on the
     # originals alone, so that all arms are looked at after equally many images.
     config.train.checkpoint_every = 30
+    # Checkpoints kept once they are scored: the newest so many, and the best by FID (else KID). More than a run of the
+    # default length has, so that it can be scored anew by another classifier, and long runs do not fill the disk.
+    config.train.keep = 20
     config.train.learning_rate = 2e-4  # Adam's, of both networks; as in the DCGAN paper
     config.train.beta1 = 0.5  # Adam's first decay rate; as in the DCGAN paper
 

@@ -1,5 +1,6 @@
 """`python -m gan_da_jax VERB ...`, and `gan-da VERB ...`."""
 
+import os
 import signal
 import sys
 
@@ -15,6 +16,10 @@ def run() -> None:
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
         status = 1
+    if status:  # at once: where a checkpoint could not be written, threads of Orbax wait minutes for each other
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
     sys.exit(status)
 
 

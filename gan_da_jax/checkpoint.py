@@ -1,6 +1,8 @@
 """Checkpoints of a run: WORKDIR/checkpoints/<step>/. The only file that knows Orbax."""
 
+import contextlib
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,42 +12,87 @@ from orbax.checkpoint import v1 as ocp
 from gan_da_jax import records
 from gan_da_jax.errors import UserError
 
-logging.getLogger("absl").setLevel(logging.WARNING)  # Orbax tells of every file it opens
+_DAMAGED, _DELETED = ".damaged", ".deleted"  # ends of the names of what is no checkpoint any more
+_HALF = ".orbax-checkpoint-tmp"  # in the names of what is none yet
+
+# Orbax tells of every file that it opens, and of each error in many pages, from all its threads; it also raises it.
+logging.getLogger("absl").setLevel(logging.CRITICAL)
+
+
+class Damaged(UserError):
+    """A checkpoint is not what was saved."""
 
 
 def steps(directory: Path) -> list[int]:
     """The steps of the finished checkpoints, ascending; half-written ones do not count."""
-    if not directory.exists():
+    if not directory.is_dir():
         return []
-    with ocp.training.Checkpointer(directory.absolute()) as checkpointer:
-        return sorted(checkpoint.step for checkpoint in checkpointer.checkpoints)
+    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdecimal() and path.is_dir())
 
 
 def save(directory: Path, step: int, state: Any) -> None:
-    """Writes a tree of arrays as checkpoint `step`, whole or not at all; a full disk is a `UserError`."""
+    """Writes a tree of arrays as checkpoint `step`, whole or not at all; a full disk is a `UserError`.
+
+    Damaged ones that were set aside have been replaced by it, and are removed, unless they are of later steps.
+    """
     directory.mkdir(parents=True, exist_ok=True)
+    needed, free = sum(leaf.nbytes for leaf in jax.tree.leaves(state)), shutil.disk_usage(directory).free
+    if free < needed:
+        raise UserError(
+            f"{directory / str(step)} takes {needed / 1e6:.1f} MB, and {free / 1e6:.1f} are free: make room, and go on"
+        )
     try:
         with ocp.training.Checkpointer(directory.absolute(), cleanup_tmp_directories=True) as checkpointer:
-            checkpointer.save(step, state, force=True)
-    except (ValueError, OSError) as error:
+            checkpointer.save(step, state, force=True)  # else a step before the newest one is passed over
+    except Exception as error:  # Orbax passes on what its threads meet, in exceptions of many kinds
+        with contextlib.suppress(OSError):
+            clean(directory)
         raise UserError(
             f"{directory / str(step)} cannot be written ({_reason(error)}): make room, and go on"
         ) from error
+    for path in directory.glob(f"*{_DAMAGED}"):
+        if int(path.name.removesuffix(_DAMAGED)) <= step:
+            shutil.rmtree(path)
 
 
 def load(directory: Path, step: int, like: Any) -> Any:
     """Reads checkpoint `step` into the shapes, dtypes and device placement of the tree `like`.
 
     Raises:
-        UserError: the checkpoint cannot be read or belongs to another network.
+        Damaged: the checkpoint cannot be read, or is that of another network.
     """
     abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), like)
     try:
         with ocp.training.Checkpointer(directory.absolute()) as checkpointer:
             return checkpointer.load(step, abstract)
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        advice = "delete that folder to use the checkpoint before it"
-        raise UserError(f"{directory / str(step)} cannot be read ({_reason(error)}): {advice}") from error
+    except (PermissionError, MemoryError, jax.errors.JaxRuntimeError):  # says nothing of the checkpoint
+        raise
+    except Exception as error:  # on damaged files the readers raise almost anything
+        raise Damaged(f"{directory / str(step)} cannot be read ({_reason(error)})") from error
+
+
+def set_aside(directory: Path, step: int) -> None:
+    """Takes a damaged checkpoint out of the finished ones; it stays until a good one replaces it."""
+    _rename(directory, step, _DAMAGED)
+
+
+def delete(directory: Path, step: int) -> None:
+    """Removes a checkpoint, which at no moment is there in part."""
+    shutil.rmtree(_rename(directory, step, _DELETED))
+
+
+def clean(directory: Path) -> None:
+    """Removes what processes that were killed left of checkpoints: half-written ones, and half-deleted ones."""
+    for path in directory.iterdir() if directory.is_dir() else ():
+        if path.name.endswith(_DELETED) or _HALF in path.name:
+            shutil.rmtree(path)
+
+
+def _rename(directory: Path, step: int, suffix: str) -> Path:
+    target = directory / f"{step}{suffix}"
+    if target.exists():
+        shutil.rmtree(target)
+    return (directory / str(step)).rename(target)
 
 
 def digest(state: Any) -> str:

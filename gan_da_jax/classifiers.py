@@ -23,7 +23,7 @@ _RESNET50 = resnet50.ResNet50()
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A network with its weights, ready for images of any size.
+    """A network with its weights, ready for images of any size; those with the same name and weights are equal.
 
     Attributes:
         name: its key in `CLASSIFIERS`; every score carries it.
@@ -48,6 +48,16 @@ class Classifier:
     classes: tuple[str, ...]
     weights_sha256: str
     accuracy: float | None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Classifier) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> tuple[str, str]:
+        return self.name, self.weights_sha256
 
     def apply(self, images: jax.Array, taps: tuple[str, ...] = ("logits",)) -> dict[str, jax.Array]:
         """The features float32 [b, d] by tap of images uint8 [b, H, W, 3]; UserError for a tap that is not reached."""
@@ -126,9 +136,14 @@ def check(name: str, weights: str, *, tap: str = "") -> str:
 
 def present(name: str, weights: str) -> bool:
     """Whether `load` would neither download nor train anything; arguments as there."""
-    if name not in PUBLISHED:
-        return faces_attributes.path().exists()
+    if kept := trained_here(name):
+        return kept.exists()
     return bool(weights or download.kept(name))
+
+
+def trained_here(name: str) -> Path | None:
+    """Where the weights of a classifier without published ones are kept once it is trained; None for others."""
+    return faces_attributes.path() if name not in PUBLISHED else None
 
 
 def _published(name: str, network: nn.Module, prepare: Callable, classes: tuple[str, ...], load: Callable) -> Entry:
@@ -153,7 +168,7 @@ def _published(name: str, network: nn.Module, prepare: Callable, classes: tuple[
 
 
 def _faces_attributes(weights: str) -> Classifier:
-    variables, accuracy = faces_attributes.load()
+    variables, accuracy = faces_attributes.load(weights)
     return Classifier(
         name="faces_attributes",
         prepare=attributes.prepare,

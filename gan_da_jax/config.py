@@ -19,7 +19,14 @@ from gan_da_jax.models.dcgan import DTYPES, IMAGE_SIZES
 # Fields that say how to look at a run or where its images lie, and how long to train. They leave what is trained as it
 # is, bit for bit, so they may differ when the same workdir is used again; but generated images come from a GAN that was
 # trained as long.
-FREE_FIELDS = ("data.resident_mb", "train.checkpoint_every", "evaluate.", "augment.generator", "study.")
+FREE_FIELDS = (
+    "data.resident_mb",
+    "train.checkpoint_every",
+    "train.keep",
+    "evaluate.",
+    "augment.generator",
+    "study.",
+)
 BUDGET_FIELDS = ("train.epochs", "train.kimg")
 
 # The least value that a number may have, and what it counts; an upper bound where there is one.
@@ -31,6 +38,7 @@ _LEAST = {
     "model.width": (1, "channel"),
     "train.batch_size": (2, "images, since BatchNorm needs two"),
     "train.checkpoint_every": (1, "epoch"),
+    "train.keep": (2, "checkpoints, since training is proved by going from one to the next"),
     "evaluate.samples": (1, "image"),
     "evaluate.repeats": (1, "set"),
     "evaluate.splits": (1, "part"),

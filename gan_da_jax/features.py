@@ -1,5 +1,6 @@
 """Images of any sizes through a classifier, on all local devices; what comes of real images is kept in the cache."""
 
+import functools
 import hashlib
 import itertools
 import json
@@ -21,6 +22,7 @@ def batch_size() -> int:
     return 10 if jax.default_backend() == "cpu" else 50  # 50 cost a CPU a quarter more time an image
 
 
+@functools.lru_cache(maxsize=2)
 def extractor(
     classifier: Classifier, taps: tuple[str, ...]
 ) -> Callable[[Iterable[np.ndarray], Callable[[int], None]], dict[str, np.ndarray]]:
@@ -65,6 +67,8 @@ def cached(
     taps: tuple[str, ...],
     images: Callable[[], Iterable[np.ndarray]],
     extract: Callable[[Iterable[np.ndarray]], dict[str, np.ndarray]],
+    *,
+    cache: Path | None = None,
 ) -> dict[str, np.ndarray]:
     """The features of images that are used again and again.
 
@@ -76,6 +80,7 @@ def cached(
         taps: as in `extractor`.
         images: gives the images, uint8 [H, W, 3] each, each time anew.
         extract: makes their features.
+        cache: the folder that they are kept in, `records.cache_dir()` if not given.
     """
     pixels = hashlib.sha256()
     for image in images():
@@ -88,7 +93,7 @@ def cached(
         "taps": taps,
         "format": _FORMAT,
     }
-    path = records.cache_dir() / "features" / f"{records.sha256(json.dumps(identity).encode())}.npz"
+    path = (cache or records.cache_dir()) / "features" / f"{records.sha256(json.dumps(identity).encode())}.npz"
     found = _kept(path, taps)
     if found is None:
         found = extract(images())

@@ -44,7 +44,7 @@ class Meter(NamedTuple):
     augmented: np.ndarray
 
 
-def meters(originals: np.ndarray, policy_text: str) -> list[Meter]:
+def meters(originals: np.ndarray, policy_text: str, *, cache: Path | None = None) -> list[Meter]:
     """The meters of all ops that change originals, in the order of `augment.OPS`.
 
     Each depends on the originals, the op and its arguments alone, and is kept in the cache, so that runs on the same
@@ -53,10 +53,11 @@ def meters(originals: np.ndarray, policy_text: str) -> list[Meter]:
     Args:
         originals: uint8 [n, S, S, 3].
         policy_text: a run's policy; an op in it is taken with the arguments it has there, others with the default ones.
+        cache: the folder that they are kept in, `records.cache_dir()` if not given.
     """
     parts = {part.op: part for part in policy.parse(policy_text)}
     ops = [op for op, entry in augment.OPS.items() if entry.function is not augment.identity]
-    return [_cached(originals, parts.get(op) or policy.parse(op)[0]) for op in ops]
+    return [_cached(originals, parts.get(op) or policy.parse(op)[0], cache or records.cache_dir()) for op in ops]
 
 
 def read(meters: Sequence[Meter], samples: np.ndarray) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def read(meters: Sequence[Meter], samples: np.ndarray) -> dict[str, Any]:
     return {"leakage": readings, "reasons": reasons}
 
 
-def _cached(originals: np.ndarray, part: policy.Part) -> Meter:
+def _cached(originals: np.ndarray, part: policy.Part, cache: Path) -> Meter:
     twins = augment.apply(part.op, part.arguments, originals)
     identity = {
         "code": [records.file_sha256(file) for file in (attributes.__file__, fitting.__file__, __file__)],
@@ -93,7 +94,7 @@ def _cached(originals: np.ndarray, part: policy.Part) -> Meter:
         "originals": records.sha256(originals),
         "augmented": records.sha256(twins),  # says what the op and its arguments do
     }
-    path = records.cache_dir() / "leakage" / f"{records.sha256(json.dumps(identity).encode())}.npz"
+    path = cache / "leakage" / f"{records.sha256(json.dumps(identity).encode())}.npz"
     meter = _kept(path, part.op)
     if meter is None:
         meter = _train(part.op, thumbnails(originals), thumbnails(twins))

@@ -19,7 +19,7 @@ from gan_da_jax import configs, records
 from gan_da_jax.augment import policy
 from gan_da_jax.config import augmented_count, check, generator_config, generator_workdir
 from gan_da_jax.errors import Failure, UserError
-from gan_da_jax.stages import compare, evaluate, prepare, report, score, study, train, weights
+from gan_da_jax.stages import audit, compare, evaluate, prepare, report, score, study, train, weights
 
 
 def _define(arguments: list[str]) -> flags.FlagValues:
@@ -57,6 +57,8 @@ def _define(arguments: list[str]) -> flags.FlagValues:
     flags.DEFINE_string(
         "probabilities", None, "score: a .npz file for the class probabilities of each image.", flag_values=values
     )
+    flags.DEFINE_integer("step", None, "audit: the checkpoint to train from again; 0: the start.", flag_values=values)
+    flags.DEFINE_string("bundle", None, "audit: a .zip file for others to repeat it with.", flag_values=values)
     values.set_gnu_getopt(True)  # flags may follow words
     return values
 
@@ -156,6 +158,12 @@ VERBS = {
         ("config",),
         ("workdir", "train", "out"),
     ),
+    "audit": Verb(
+        "proves a finished run, or a study and its report, from the files; --bundle=FILE.zip for others",
+        audit.main,
+        ("workdir",),
+        ("step", "bundle"),
+    ),
     "weights": Verb(
         "classifiers' weights: list, fetch NAME, convert FILE NAME, check FILE; a run's: export RUN [STEP] --out=DIR",
         weights.main,
@@ -168,7 +176,7 @@ VERBS = {
 _USAGE = "python -m gan_da_jax VERB --config=configs/NAME.py --workdir=DIR [--config.field=value ...] [--dry_run]"
 _FLAGS = dict.fromkeys(flag for verb in VERBS.values() for flag in (*verb.needs, *verb.takes))
 _EXAMPLES = {"config": "--config=configs/quickstart.py", "workdir": "--workdir=DIR", "images": "--images=DIR"}
-_FOLDERS, _FILES = ("workdir", "export"), ("images", "reference", "weights", "out", "probabilities")
+_FOLDERS, _FILES = ("workdir", "export", "bundle"), ("images", "reference", "weights", "out", "probabilities")
 
 
 def _help() -> str:
@@ -251,7 +259,7 @@ def _compilation_cache() -> None:
 
 def main(arguments: list[str]) -> int:
     """Runs one command; returns its exit status: 0 done, 2 the input is wrong, 1 anything else."""
-    absl_logging.set_verbosity(absl_logging.WARNING)
+    absl_logging.set_verbosity(absl_logging.FATAL)  # of libraries: what matters of it they also raise
     try:
         if arguments[:1] in (["--help"], ["-h"], ["help"]) or "--help" in arguments:
             print(_help())

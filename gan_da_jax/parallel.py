@@ -20,6 +20,11 @@ def devices() -> list[str]:
     return [str(device) for device in jax.devices()]
 
 
+def kind() -> str:
+    """What the devices are, as in `NVIDIA H100 80GB HBM3`."""
+    return jax.devices()[0].device_kind
+
+
 def local_devices() -> int:
     """How many devices belong to this process."""
     return jax.local_device_count()
@@ -73,6 +78,7 @@ def host(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_shards[0].data), tree)
 
 
+@functools.lru_cache(maxsize=4)  # the arms of a study have the same networks
 def training_steps(
     gan: gan_lib.Gan, *, scattered: bool = False
 ) -> Callable[..., tuple[gan_lib.State, dict[str, jax.Array]]]:

@@ -1,6 +1,7 @@
 """Files that a run leaves behind: JSON, JSON lines, arrays and pictures, each written whole or not at all."""
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
@@ -16,6 +17,8 @@ from PIL import Image
 
 from gan_da_jax.errors import UserError
 
+_TEMPORARY = ".partial"  # how the names of temporary files end
+
 
 def cache_dir() -> Path:
     """The folder for downloads and trained classifiers: `GAN_DA_CACHE`, else the platform's cache folder."""
@@ -24,22 +27,33 @@ def cache_dir() -> Path:
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`, which takes its place once the block has ended without an error."""
+    """Yields a temporary path beside `path`, which takes its place once the block has ended without an error.
+
+    What a process that is killed leaves of it, `sweep` removes.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_TEMPORARY, dir=path.parent)
     temporary = Path(name)
     try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # tells `sweep` that somebody is at work on it
         yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        os.fsync(handle)
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes private files; a run's files are like any other
         temporary.replace(path)
     finally:
+        os.close(handle)
         temporary.unlink(missing_ok=True)
+
+
+def sweep(*folders: Path) -> None:
+    """Removes the temporary files in folders, not below them, that killed processes left; living ones keep theirs."""
+    for path in (path for folder in folders for path in folder.glob(f".*{_TEMPORARY}")):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def write_atomic(path: str | Path, data: bytes) -> None:
@@ -69,20 +83,57 @@ def write_jsonl(path: str | Path, rows: list[dict]) -> None:
 
 
 def append_jsonl(path: str | Path, row: dict) -> None:
-    """Appends one JSON object as one line, with a single write; a line torn by an earlier crash is ended first."""
-    with open(path, "ab+") as file:
-        torn = file.tell() > 0 and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"
-        file.write((b"\n" if torn else b"") + json.dumps(row, allow_nan=False).encode() + b"\n")
+    """Appends one JSON object as one line, or leaves the file as it was; a line that a crash has torn is cut off."""
+    line = json.dumps(row, allow_nan=False).encode() + b"\n"
+    with open(path, "ab+", buffering=0) as file:
+        end = file.tell()
+        if end > 0 and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+            written = Path(path).read_bytes()
+            start = written.rfind(b"\n") + 1
+            if _row(written[start:]) is None:
+                file.truncate(end := start)
+            else:  # it lacks its end only
+                line = b"\n" + line
+        try:
+            while line:
+                line = line[file.write(line) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(end)
+            raise
+
+
+def seal(value: dict, after: str = "") -> dict:
+    """Adds to an object the SHA-256 of its JSON, as its field `sha256`.
+
+    Args:
+        value: the object; a seal that it has is replaced.
+        after: the seal of the object before it, where there is an order, so that none can be taken out or put between.
+    """
+    bare = {name: each for name, each in value.items() if name != "sha256"}
+    text = after + json.dumps(bare, sort_keys=True, allow_nan=False)
+    return bare | {"sha256": sha256(text.encode())}
+
+
+def append_sealed(path: str | Path, row: dict) -> None:
+    """Appends one object, sealed after the last one, as `append_jsonl` does."""
+    rows = read_jsonl(path)
+    append_jsonl(path, seal(row, rows[-1].get("sha256", "") if rows else ""))
 
 
 def read_jsonl(path: str | Path) -> list[dict]:
     """Reads the objects of a JSON-lines file ([] if it is absent); lines torn by a crash are passed over."""
     path = Path(path)
-    rows = []
-    for line in path.read_bytes().splitlines() if path.exists() else []:
-        with contextlib.suppress(ValueError):
-            rows.append(json.loads(line))
-    return [row for row in rows if isinstance(row, dict)]
+    rows = map(_row, path.read_bytes().splitlines() if path.exists() else [])
+    return [row for row in rows if row is not None]
+
+
+def _row(line: bytes) -> dict | None:
+    """The object that a line holds; None if it holds none, or not a whole one."""
+    with contextlib.suppress(ValueError):
+        row = json.loads(line)
+        return row if isinstance(row, dict) else None
+    return None
 
 
 def sha256(data: bytes | np.ndarray) -> str:
@@ -106,6 +157,13 @@ def save_arrays(path: str | Path, **arrays: np.ndarray) -> None:
     """Writes arrays by name to a `.npz` file, atomically; it can be read without pickles."""
     with atomic(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    """The bytes of the file that `save_arrays` writes; the same for equal arrays."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
 
 
 def load_array(path: str | Path) -> np.ndarray:

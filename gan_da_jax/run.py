@@ -2,23 +2,23 @@
 
 import contextlib
 import fcntl
-import importlib.metadata
+import functools
 import json
-import platform
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
-import gan_da_jax
-from gan_da_jax import checkpoint, gan, parallel, prng, records
+from gan_da_jax import checkpoint, environment, feed, gan, parallel, prng, records, sampling
 from gan_da_jax.config import augmented_count, differences
-from gan_da_jax.data import manifest, order
+from gan_da_jax.data import order
 from gan_da_jax.errors import UserError
 
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "pillow")
+_CHUNK_STEPS = 256  # of a chunk at most: their images, or the indices of these, are sent to the devices at once
 
 
 class Occupied(UserError):
@@ -49,19 +49,35 @@ def recorded_config(workdir: Path) -> dict:
 
 
 def claim(workdir: Path, config: ConfigDict) -> None:
-    """Writes config.json, the resolved config with versions and devices; a workdir that fails `check` is left alone."""
+    """Writes config.json, the resolved config with the environment; a workdir that fails `check` is left alone.
+
+    The environments that the run was worked on in before are kept as `earlier`, for its lines name them by their hash.
+    """
     check(workdir, config)
-    versions = {"gan_da_jax": gan_da_jax.__version__, "python": platform.python_version()}
-    versions |= {package: importlib.metadata.version(package) for package in _PACKAGES}
-    entry = {
-        "config": json.loads(config.to_json()),
-        "versions": versions,
-        "backend": jax.default_backend(),
-        "devices": parallel.devices(),
-    }
+    _record(workdir, json.loads(config.to_json()))
+
+
+def visit(workdir: Path) -> str:
+    """Notes in config.json that work on a run goes on in this environment; returns the hash that stands for it."""
+    _record(workdir, recorded_config(workdir))
+    return environment.digest(environment.current())
+
+
+def environments(recorded: dict) -> dict[str, dict]:
+    """The environments that config.json tells of, by their hashes; the last one comes first."""
+    last = {name: recorded[name] for name in environment.current() if name in recorded}
+    return {environment.digest(one): one for one in (last, *recorded.get("earlier", []))}
+
+
+def _record(workdir: Path, config: dict) -> None:
     path = workdir / "config.json"
+    old = records.read_json(path) if path.exists() else {}
+    now = environment.current()
+    known = environments(old) if old else {}
+    known.pop(environment.digest(now), None)
+    entry = records.seal({"config": config, **now, "earlier": list(known.values())})
     try:
-        if not path.exists() or records.read_json(path) != entry:
+        if old != entry:
             records.write_json(path, entry)
     except OSError as error:
         raise UserError(f"--workdir={workdir} cannot be written to ({error.strerror}); choose another one") from None
@@ -85,21 +101,74 @@ def alone(workdir: Path, *, wait: bool = False, name: str = ".lock") -> Iterator
         yield
 
 
-def intact(config: ConfigDict, workdir: Path) -> bool:
-    """Whether a run is trained to its end, and its data set and last state are those that it noted.
+def sweep(workdir: Path) -> None:
+    """Removes the temporary files that processes which were killed have left in a run's folders."""
+    folders = ("", "dataset", "samples", "probabilities", "certainty", "memorisation")
+    records.sweep(*(workdir / folder for folder in folders))
+
+
+def trained(config: ConfigDict, workdir: Path) -> bool:
+    """Whether a run has its last checkpoint; `saved_state` proves that it is what was saved."""
+    return total_steps(config) in checkpoint.steps(workdir / "checkpoints")
+
+
+def saved_state(config: ConfigDict, workdir: Path, step: int) -> gan.State:
+    """The state at a checkpoint, proved by the hash that metrics.jsonl notes.
 
     Raises:
-        UserError: it is trained to the end, but one of them is not.
+        checkpoint.Damaged: it cannot be read, is another network's, or is not what was saved.
     """
-    last = total_steps(config)
-    if last not in checkpoint.steps(workdir / "checkpoints"):
-        return False
-    manifest.load(workdir / "dataset")
-    noted = {row["step"]: row.get("state_sha256") for row in records.read_jsonl(workdir / "metrics.jsonl")}
-    state = checkpoint.load(workdir / "checkpoints", last, abstract_state(config))
-    if checkpoint.digest(parallel.host(state)) != noted.get(last):
-        raise UserError(f"{workdir / 'checkpoints' / str(last)} is not the state that metrics.jsonl notes: delete it")
-    return True
+    directory = workdir / "checkpoints"
+    state = checkpoint.load(directory, step, abstract_state(config))
+    noted = {row.get("step"): row.get("state_sha256") for row in records.read_jsonl(workdir / "metrics.jsonl")}
+    if checkpoint.digest(parallel.host(state)) != noted.get(step):
+        raise checkpoint.Damaged(f"{directory / str(step)} is not the state that metrics.jsonl notes")
+    return state
+
+
+def newest_state(config: ConfigDict, workdir: Path) -> gan.State | None:
+    """The state at the newest checkpoint that is what was saved; damaged ones are told of, and set aside.
+
+    None if there is no such checkpoint: then training starts anew.
+    """
+    directory = workdir / "checkpoints"
+    for step in reversed(checkpoint.steps(directory)):
+        try:
+            return saved_state(config, workdir, step)
+        except checkpoint.Damaged as error:
+            print(f"warning: {error}; it is set aside, and made again from the one before it", file=sys.stderr)
+            checkpoint.set_aside(directory, step)
+    return None
+
+
+def drop_extras(config: ConfigDict, workdir: Path) -> None:
+    """Removes the checkpoints of interruptions, and their sample grids, once one that was planned is later.
+
+    They are of no more use, and of a run that was not interrupted there are none. Of scored ones, planned before
+    `train.checkpoint_every` was changed, the scores keep the place in the curves; they are left to `drop_scored`.
+    """
+    saved, planned = checkpoint.steps(workdir / "checkpoints"), checkpoint_steps(config)
+    scored = {row.get("step") for row in records.read_jsonl(workdir / "scores.jsonl")}
+    last = max((step for step in saved if step in planned), default=0)
+    for step in saved:
+        if step < last and step not in planned and step not in scored:
+            checkpoint.delete(workdir / "checkpoints", step)
+            (workdir / "samples" / f"step_{step:08d}.png").unlink(missing_ok=True)
+
+
+def drop_scored(config: ConfigDict, workdir: Path, best: set[int]) -> None:
+    """Removes checkpoints that are scored, but for the newest `train.keep`, and the `best`."""
+    saved = checkpoint.steps(workdir / "checkpoints")
+    scored = {row.get("step") for row in records.read_jsonl(workdir / "scores.jsonl")}
+    for step in saved[: -config.train.keep]:
+        if step in scored and step not in best:
+            checkpoint.delete(workdir / "checkpoints", step)
+
+
+def described(workdir: Path) -> dict[str, str]:
+    """The hashes of the files that say what a run is trained on; those of the images are in the manifest."""
+    names = ("dataset/manifest.json", "dataset/preview.png")
+    return {name: records.file_sha256(workdir / name) for name in names if (workdir / name).is_file()}
 
 
 def settings(config: ConfigDict) -> dict[str, Any]:
@@ -115,21 +184,32 @@ def settings(config: ConfigDict) -> dict[str, Any]:
 
 def network(config: ConfigDict) -> gan.Gan:
     """The networks that a config describes."""
-    return gan.create(**settings(config), dtype=config.model.dtype)
+    return _network(**settings(config), dtype=config.model.dtype)
+
+
+_network = functools.lru_cache(maxsize=8)(gan.create)  # one object, so that what is compiled for it serves again
 
 
 def initial_state(config: ConfigDict) -> gan.State:
     """The state before the first step, whole on every device."""
-    key = prng.stream(config.seed, "init")
+    return parallel.replicate(_first(network(config))(prng.stream(config.seed, "init")))
+
+
+@functools.lru_cache(maxsize=4)
+def _first(network: gan.Gan) -> Callable[[jax.Array], gan.State]:
     # It runs once, and XLA takes longer to optimize it than it does to run. At level 0 the numbers would be others.
     options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
-    return parallel.replicate(jax.jit(lambda key: gan.init(network(config), key), compiler_options=options)(key))
+    return jax.jit(lambda key: gan.init(network, key), compiler_options=options)
 
 
 def abstract_state(config: ConfigDict) -> gan.State:
     """The shapes, dtypes and placement of a state, without computing one."""
-    shapes = jax.eval_shape(lambda: gan.init(network(config), prng.stream(config.seed, "init")))
-    return parallel.abstract(shapes)
+    return parallel.abstract(_shapes(network(config)))
+
+
+@functools.lru_cache(maxsize=4)
+def _shapes(network: gan.Gan) -> gan.State:
+    return jax.eval_shape(lambda: gan.init(network, prng.stream(0, "init")))
 
 
 def images(config: ConfigDict) -> int:
@@ -142,6 +222,30 @@ def resident_bytes(config: ConfigDict) -> float | None:
     memory = parallel.memory()
     automatic = memory and memory / 2
     return config.data.resident_mb * 1e6 or automatic
+
+
+def feed_of(config: ConfigDict, images: np.ndarray) -> feed.Resident | feed.Streamed:
+    """How the images uint8 [N, S, S, 3] of a run come to its steps: in chunks that are the same each time."""
+    batch = config.train.batch_size
+    return feed.create(
+        images,
+        seed=config.seed,
+        batch_size=batch,
+        steps=min(_CHUNK_STEPS, -(-len(images) // batch)),
+        until=total_steps(config),
+        limit=resident_bytes(config),
+    )
+
+
+def averages(measured: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
+    """What a line of metrics.jsonl says of its steps: the mean of each metric, given float32 [steps] by chunks."""
+    return {name: float(np.mean(np.concatenate([chunk[name] for chunk in measured]))) for name in measured[0]}
+
+
+def sample_grid(config: ConfigDict, sample: Callable[[Any, np.ndarray], np.ndarray], generator: Any) -> np.ndarray:
+    """What a generator makes of a run's 64 fixed latent vectors, uint8 [H, W, 3]; `sample` is a `sampling.sampler`."""
+    fixed = sampling.latents(seed=config.seed, stream="grid", count=64, latent_dim=config.model.latent_dim)
+    return sampling.grid(sample(generator, fixed), columns=8)
 
 
 def total_steps(config: ConfigDict) -> int:
@@ -180,5 +284,8 @@ def position(config: ConfigDict, step: int) -> dict[str, Any]:
 
 
 def trained_generator(config: ConfigDict, workdir: Path, step: int) -> Any:
-    """The generator's variables at a checkpoint."""
-    return checkpoint.load(workdir / "checkpoints", step, abstract_state(config)).generator
+    """The generator's variables at a checkpoint; a `UserError` if it is not what was saved."""
+    try:
+        return saved_state(config, workdir, step).generator
+    except checkpoint.Damaged as error:
+        raise UserError(f"{error}; delete that folder and those of later steps, and train again") from error

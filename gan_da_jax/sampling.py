@@ -1,5 +1,6 @@
 """Images from a trained generator, by seed."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ def latents(*, seed: int, stream: str, count: int, latent_dim: int) -> np.ndarra
     return np.asarray(jax.jit(draw)(jnp.arange(count)))
 
 
+@functools.lru_cache(maxsize=4)
 def sampler(gan: gan_lib.Gan) -> Callable[[Any, np.ndarray], np.ndarray]:
     """Compiles the generator for all local devices.
 

@@ -9,10 +9,11 @@ PACKAGE = Path(__file__).parents[1] / "gan_da_jax"
 LAYERS = [
     {"errors", "prng", "augment", "models", "metrics", "fitting", "race"},
     {"gan", "records", "progress"},
-    {"parallel", "data", "weights", "checkpoint", "baseline"},
+    {"parallel", "data", "weights", "checkpoint", "environment", "baseline"},
     {"classifiers", "sampling", "configs", "thumbnails", "feed"},
     {"config", "features", "leakage", "contenders"},
-    {"run", "report", "study"},
+    {"run", "report", "study", "pools", "evaluation"},
+    {"audit", "bundle"},
     {"stages"},
     {"main"},
     {"__main__"},

@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import stat
 
 import numpy as np
@@ -45,6 +46,39 @@ def test_json_lines_survive_a_torn_last_line(tmp_path_factory, rows, cut):
     path.write_bytes(whole[: last + min(cut, len(whole) - last - 2)])  # at least the closing brace is lost
     records.append_jsonl(path, {"after": 1})
     assert records.read_jsonl(path) == [*rows[:-1], {"after": 1}]
+
+
+def test_a_line_that_lacks_its_end_only_is_kept_and_a_torn_one_leaves_no_trace(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"a": 1}\n{"b": 2}')
+    records.append_jsonl(path, {"c": 3})
+    assert path.read_bytes() == b'{"a": 1}\n{"b": 2}\n{"c": 3}\n'
+    path.write_bytes(b'{"a": 1}\n{"b": ')
+    records.append_jsonl(path, {"c": 3})
+    assert path.read_bytes() == b'{"a": 1}\n{"c": 3}\n'
+
+
+def test_a_line_that_does_not_fit_on_the_disk_leaves_the_file_as_it_was(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    records.append_jsonl(path, {"a": 1})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))  # some bytes of the line are written
+    try:
+        with pytest.raises(OSError):
+            records.append_jsonl(path, {"b": "long" * 10})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == b'{"a": 1}\n'
+
+
+def test_what_killed_processes_left_is_swept_and_what_living_ones_write_is_not(tmp_path):
+    (tmp_path / ".a.json.12345678.partial").write_text("half")
+    (tmp_path / ".hidden").write_text("the user's own")
+    with records.atomic(tmp_path / "b.json") as temporary:
+        temporary.write_text("{}")
+        records.sweep(tmp_path, tmp_path / "absent")
+        assert sorted(os.listdir(tmp_path)) == sorted([temporary.name, ".hidden"])
+    assert sorted(os.listdir(tmp_path)) == [".hidden", "b.json"]
 
 
 def test_absent_json_lines_are_no_rows(tmp_path):

@@ -25,6 +25,7 @@ class Draw(NamedTuple):
     source_index: int
 
 
+@functools.cache  # trying the arguments out takes milliseconds, and a run asks for its policy all the time
 def parse(policy: str) -> tuple[Part, ...]:
     """Reads a policy; `none` gives no parts.
 

@@ -7,6 +7,7 @@ from gan_da_jax.metrics.shares import leakage, memorisation
 from gan_da_jax.metrics.summary import signed, written
 from gan_da_jax.report.arms import Board, Standing
 from gan_da_jax.report.controls import control
+from gan_da_jax.report.health import troubles
 
 CLASSIFIERS = {
     "inception_v3_2015": "The classifier is the network of the original Inception Score and FID, but published scores "
@@ -36,6 +37,7 @@ def tell(board: Board, against: dict[str, dict[str, dict[int, Comparison]]]) -> 
     best = board.best
     return [
         *_weights(board),
+        *_health(board),
         *_budget(board),
         *_seeds(board),
         *(_leakage(board, best) if best else ()),
@@ -55,6 +57,13 @@ def _weights(board: Board) -> Iterator[str]:
             f"The classifier's weights differ between runs ({len(weights)} versions of {board.classifier}): score all "
             "runs with one file before comparing them."
         )
+
+
+def _health(board: Board) -> Iterator[str]:
+    for standing in board.standings:
+        for run in standing.arm.runs:
+            for trouble in troubles(run):
+                yield f"The training of {standing.arm.label}, seed {run.seed}, {trouble}."
 
 
 def _budget(board: Board) -> Iterator[str]:

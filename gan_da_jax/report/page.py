@@ -14,6 +14,7 @@ from gan_da_jax.config import flatten
 from gan_da_jax.metrics.summary import signed, written
 from gan_da_jax.report import findings, pictures, sights, suspects
 from gan_da_jax.report.arms import Arm, Board, differing
+from gan_da_jax.report.health import troubles
 from gan_da_jax.report.plan import Plan
 from gan_da_jax.report.runs import Run
 
@@ -108,6 +109,7 @@ def _training(arm: Arm, losses: str | None) -> dict[str, Any]:
         "devices": sorted({f"{len(run.recorded['devices'])} × {run.recorded['backend']}" for run in arm.runs}),
         "speed": statistics.median(speeds) if speeds else None,
         "losses": losses,
+        "troubles": [(run.seed, trouble) for run in arm.runs for trouble in troubles(run)],
         "frames": _frames(first),
     }
 

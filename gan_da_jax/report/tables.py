@@ -8,6 +8,7 @@ from gan_da_jax.metrics.shares import leakage, memorisation
 from gan_da_jax.metrics.summary import SCORES, written
 from gan_da_jax.report import controls
 from gan_da_jax.report.arms import Arm, Best, Board, Standing
+from gan_da_jax.report.health import troubles
 
 # The columns of the CSV file; those of the scores that were measured follow.
 COLUMNS = (
@@ -151,7 +152,7 @@ def _ends(name: str, ci95: list[float] | None) -> dict[str, float | None]:
 
 
 def to_text(arms: list[Arm], entries: list[dict[str, Any]]) -> str:
-    """One aligned line an entry, and one an arm that has none yet."""
+    """One aligned line an entry, one an arm that has none yet, and one for whatever went wrong in a training."""
     keys = (*(score.key for score in SCORES), "real_inception_score")
     keys = [key for key in keys if any(key in entry["scores"] for entry in entries)]
     rows = [["source", "arm", "seeds", "epoch", "classifier", "tap", *keys]]
@@ -173,4 +174,6 @@ def to_text(arms: list[Arm], entries: list[dict[str, Any]]) -> str:
         if not arm.evaluated:
             rows.append([arm.source, arm.label, str(len(arm.runs)), "", "not evaluated", "", *("" for _ in keys)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    lines += [f"{run.name} {trouble}" for arm in arms for run in arm.runs for trouble in troubles(run)]
+    return "\n".join(lines)

@@ -4,9 +4,7 @@ from pathlib import Path
 
 from gan_da_jax import records
 from gan_da_jax.errors import UserError
-from gan_da_jax.report import findings, page, plan, tables
-from gan_da_jax.report.arms import compare, group
-from gan_da_jax.report.runs import find, read
+from gan_da_jax.report import tables, whole
 
 
 def main(workdir: Path, *, dry_run: bool = False) -> None:
@@ -22,32 +20,22 @@ def main(workdir: Path, *, dry_run: bool = False) -> None:
     Raises:
         UserError: no run is found, a file of one cannot be understood, or `workdir` cannot be written to.
     """
-    arms, left_out = group([read(folder, workdir) for folder in find(workdir)])
-    boards = compare(arms)
-    study = plan.read(workdir, arms)
+    matter = whole.gather(workdir)
     target = workdir / "report" / "index.html"
-    for name, kept in left_out.items():
+    for name, kept in matter.left_out.items():
         print(f"{name} is left out: the same arm, settings and seed as {kept}")
     if dry_run:
-        print(f"{sum(len(arm.runs) for arm in arms)} runs of {len(arms)} arms: would write {target}")
+        print(f"{sum(len(arm.runs) for arm in matter.arms)} runs of {len(matter.arms)} arms: would write {target}")
         return
 
-    from gan_da_jax.report import charts  # matplotlib takes seconds to import: only a report waits for it
-
-    drawn = charts.draw(arms, boards)
-    files = {name: data for chart in drawn.values() for name, data in chart.files.items()}
-    entries = tables.entries(boards)
-    html = page.render(workdir.resolve().name, arms, boards, left_out, study, drawn)
+    files = whole.pages(matter, workdir.resolve().name)
     try:
-        records.write_json(workdir / "summary.json", {"format": 1, "arms": entries, "boards": findings.entries(boards)})
-        records.write_atomic(workdir / "summary.csv", tables.to_csv(entries).encode())
-        for name, data in files.items():
-            records.write_atomic(target.parent / name, data)
-        records.write_atomic(target, html.encode())
-        for path in target.parent.iterdir():
-            if charts.FILE_NAME.fullmatch(path.name) and path.name not in files:
-                path.unlink()
+        records.sweep(workdir, target.parent)
+        for name, data in (whole.summary(matter) | files).items():
+            records.write_atomic(workdir / name, data)
+        for path in whole.stale(workdir, files):
+            path.unlink()
     except OSError as error:
         raise UserError(f"{workdir} cannot be written to ({error.strerror}): report on a copy of the runs") from None
-    print(tables.to_text(arms, entries))
+    print(tables.to_text(matter.arms, matter.entries))
     print(target)

@@ -69,7 +69,7 @@ def main(
         start = time.monotonic()
         try:
             with run.alone(one.workdir, name=".study.lock"):
-                perform(one.config, one.workdir, trained=run.intact(one.config, one.workdir))
+                perform(one.config, one.workdir, trained=run.trained(one.config, one.workdir))
         except Interrupted:
             raise
         except run.Occupied:
@@ -122,7 +122,7 @@ def _note(workdir: Path, planned: list[Planned], tried: list[str], failed: dict[
             "seeds": list(dict.fromkeys(one.config.seed for one in planned)),
             "failed": [{"run": name, "reason": reason} for name, reason in kept.items()],
         }
-        records.write_json(path, entry)
+        records.write_json(path, records.seal(entry))
 
 
 def _print_plan(config: ConfigDict, planned: list[Planned]) -> None:

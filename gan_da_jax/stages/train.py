@@ -2,18 +2,18 @@
 
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax import checkpoint, feed, gan, parallel, prng, records, run, sampling
+from gan_da_jax import checkpoint, environment, gan, parallel, prng, records, run, sampling
 from gan_da_jax.data import manifest
 from gan_da_jax.errors import Failure, Interrupted, UserError
 from gan_da_jax.progress import Progress, stop_requests
 
 _CHUNK_SECONDS = 2.0  # how long the device works between two looks at the clock and at requests to stop
-_CHUNK_STEPS = 256  # and how many steps at most: their images, or the indices of these, are sent to it at once
 
 
 def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, wait: bool = False) -> None:
@@ -30,56 +30,52 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, wait: bool
     if batch % jax.device_count():
         raise UserError(f"config.train.batch_size is {batch}, but it is a multiple of the {jax.device_count()} devices")
     if dry_run:
-        _done(workdir, total)
+        _check_done(workdir, total)
         shown, epochs = total * batch, total * batch / run.images(config)
         print(f"{workdir}: {total} steps of {batch} images, {shown / 1000:g} kimg, {epochs:g} epochs")
         return
     with run.alone(workdir, wait=wait):
-        done = _done(workdir, total)
+        _check_done(workdir, total)
+        run.sweep(workdir)
+        checkpoint.clean(workdir / "checkpoints")
         run.claim(workdir, config)
-        if done and done[-1] == total:
+        state = run.newest_state(config, workdir)
+        run.drop_extras(config, workdir)
+        if state is not None and int(state.step) == total:
             print(f"{workdir}: trained to step {total} already")
             return
         _, images = manifest.load(workdir / "dataset")
-        state = run.initial_state(config)
-        if done:
-            state = checkpoint.load(workdir / "checkpoints", done[-1], state)
-            print(f"{workdir}: continues from step {done[-1]} of {total}")
+        if state is None:
+            state = run.initial_state(config)
+        else:
+            print(f"{workdir}: continues from step {int(state.step)} of {total}")
         with stop_requests() as requests:
             _train(config, workdir, state, images, requests)
     if requests:  # they came when the last step was done
         raise Interrupted(f"{workdir}: interrupted; trained to step {total}, the same command continues")
 
 
-def _done(workdir: Path, total: int) -> list[int]:
-    """The steps that are saved; a `UserError` if they go beyond `total`."""
+def _check_done(workdir: Path, total: int) -> None:
+    """Raises a `UserError` if what is saved goes beyond `total`."""
     done = checkpoint.steps(workdir / "checkpoints")
     if done and done[-1] > total:
         raise UserError(
             f"{workdir} is trained to step {done[-1]} already, beyond the {total} that this config asks for"
         )
-    return done
 
 
 def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarray, requests: list[int]) -> None:
     network, batch, total = run.network(config), config.train.batch_size, run.total_steps(config)
     key = prng.stream(config.seed, "train")
-    grid = sampling.latents(seed=config.seed, stream="grid", count=64, latent_dim=config.model.latent_dim)
     epochs, checkpoints = run.epoch_steps(config), set(run.checkpoint_steps(config))
     marks = sorted({*epochs, *checkpoints})
     step = int(state.step)
-    _keep_metrics_until(workdir / "metrics.jsonl", step)
-    source = feed.create(
-        images,
-        seed=config.seed,
-        batch_size=batch,
-        steps=min(_CHUNK_STEPS, -(-len(images) // batch)),
-        until=total,
-        limit=run.resident_bytes(config),
-    )
+    _forget_after(workdir, step)
+    source = run.feed_of(config, images)
     if source.streamed:
         print(f"{workdir}: {images.nbytes / 1e6:.3g} MB of images are streamed, {source.steps} steps at a time")
     advance, sample = parallel.training_steps(network, scattered=source.streamed), sampling.sampler(network)
+    machine = environment.digest(environment.current())
 
     start = time.monotonic()
     state, _ = advance(state, *source.take(step, 0), key)  # no step: this only compiles
@@ -106,25 +102,32 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarr
         where = run.position(config, step)
         note = f"epoch {where['epoch']:.1f}, D {last['discriminator_loss']:.3f}, G {last['generator_loss']:.3f}"
         progress.advance(count * batch, note)
-        if not all(map(np.isfinite, last.values())):
-            raise Failure(
-                f"{workdir}: the losses are no longer finite at step {step}; the checkpoints before it are kept"
-            )
+        finite = np.all([np.isfinite(values) for values in measured[-1].values()], axis=0)
+        if not finite.all():
+            progress.close()
+            first = int(np.argmin(finite))
+            _diverged(config, workdir, step - count + first + 1, {k: v[first] for k, v in measured[-1].items()})
 
         stopping = bool(requests) and step < total
         if step < mark and not stopping:
             continue
         row = {**where, "steps": sum(len(chunk["generator_loss"]) for chunk in measured)}
-        row |= {name: float(np.mean(np.concatenate([chunk[name] for chunk in measured]))) for name in last}
+        row |= run.averages(measured)
         row |= {"images_per_second": round(row["steps"] * batch / seconds, 2), "seconds": round(seconds, 3)}
+        row |= {"environment_sha256": machine}
         if step in checkpoints or stopping:
             arrays = parallel.host(state)
+            if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(arrays)):  # as the next losses will not be
+                progress.close()
+                _diverged(config, workdir, step, last)
             row["state_sha256"] = checkpoint.digest(arrays)
-            shown = sampling.grid(sample(arrays.generator, grid), columns=8)
-            records.save_png(workdir / "samples" / f"step_{step:08d}.png", shown)
-        records.append_jsonl(workdir / "metrics.jsonl", row)
+            name, shown = f"samples/step_{step:08d}.png", records.png(run.sample_grid(config, sample, arrays.generator))
+            records.write_atomic(workdir / name, shown)
+            row["files"] = {name: records.sha256(shown)} | run.described(workdir)
+        records.append_sealed(workdir / "metrics.jsonl", row)
         if "state_sha256" in row:  # last: what was noted of steps that were never saved is dropped, see above
             checkpoint.save(workdir / "checkpoints", step, state)
+            run.drop_extras(config, workdir)
         measured, seconds = [], 0.0
         if stopping:
             progress.close()
@@ -132,9 +135,29 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarr
     progress.close()
 
 
-def _keep_metrics_until(path: Path, step: int) -> None:
-    """Drops the lines of steps that are done again because they were not saved."""
-    rows = records.read_jsonl(path)
+def _diverged(config: ConfigDict, workdir: Path, step: int, metrics: dict[str, float]) -> NoReturn:
+    """Notes in metrics.jsonl, and says, that a step's losses are not finite, or the state before it would be saved.
+
+    A gradient that is not finite leaves no finite loss in the step after it.
+    """
+    lost = [name for name, value in metrics.items() if not np.isfinite(value)]
+    what = f"{', '.join(lost).replace('_', ' ') or 'its state'} {'are' if len(lost) > 1 else 'is'}"
+    row = {name: None if name in lost else float(value) for name, value in metrics.items()}
+    records.append_sealed(workdir / "metrics.jsonl", run.position(config, step) | row | {"diverged": what})
+    when = f"{'at' if lost else 'by'} step {step} of {run.total_steps(config)}"
+    raise Failure(
+        f"{workdir}: training diverged {when}: {what} not finite any more; the checkpoints before it are kept; a lower "
+        "config.train.learning_rate, in a new --workdir, may help"
+    )
+
+
+def _forget_after(workdir: Path, step: int) -> None:
+    """Drops the metrics and sample grids of steps that are done again because they were not saved."""
+    rows = records.read_jsonl(workdir / "metrics.jsonl")
     kept = [row for row in rows if row["step"] <= step]
     if len(kept) < len(rows):
-        records.write_jsonl(path, kept)
+        records.write_jsonl(workdir / "metrics.jsonl", kept)
+    for path in (workdir / "samples").glob("step_*.png"):
+        at = path.stem.removeprefix("step_")
+        if at.isdecimal() and int(at) > step:
+            path.unlink()

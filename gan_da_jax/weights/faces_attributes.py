@@ -30,8 +30,11 @@ def path() -> Path:
     return records.cache_dir() / "weights" / f"faces_attributes-{records.sha256(code)[:16]}.npz"
 
 
-def load() -> tuple[dict, float]:
+def load(file: str = "") -> tuple[dict, float]:
     """Reads the weights, after training them if they are not there.
+
+    Args:
+        file: one that was kept elsewhere; "" for the one at `path()`.
 
     Returns:
         Flax variables of `attributes.Attributes`, and the share of held-out faces that it classifies rightly.
@@ -39,7 +42,7 @@ def load() -> tuple[dict, float]:
     Raises:
         UserError: the file is damaged.
     """
-    kept = path()
+    kept = Path(file) if file else path()
     if not kept.exists():
         start = time.monotonic()
         variables, accuracy = train()

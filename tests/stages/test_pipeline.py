@@ -158,8 +158,9 @@ def test_rows_of_before_the_meters_are_made_again(study):
     fields = ("leakage", "memorisation")
     records.write_jsonl(path, [{name: row[name] for name in row if name not in fields} for row in before])
     do(*command("evaluate", study / "none", "none"))
-    assert records.read_jsonl(path)[len(before) :] == before
+    after = records.read_jsonl(path)
     records.write_jsonl(path, before)
+    assert [row | {"sha256": ""} for row in after[len(before) :]] == [row | {"sha256": ""} for row in before]
 
 
 def test_evaluating_again_adds_only_what_is_new(study, capsys):

@@ -1,10 +1,6 @@
 """A whole study through the command line: what it leaves, how it goes on after a kill, and what it says of failures."""
 
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -117,38 +113,9 @@ def test_done_again_it_only_reports(whole, pictures, capsys):
     assert (whole / "summary.json").read_bytes() == summary
 
 
-def test_killed_at_any_moment_it_ends_with_the_same_scores(whole, pictures, tmp_path):
-    arms = ("none", "generated@8")
-    arguments = command(tmp_path / "killed", source=pictures, arms=arms, seeds=(0,))
-    of_none, of_generated = (tmp_path / "killed/pictures" / arm / "seed0" for arm in arms)
-    waits = np.random.default_rng().uniform(0, 0.3, 3)  # so that the moment is another one each time
-    moments = (of_none / "metrics.jsonl", of_none / "scores.jsonl", of_generated / "metrics.jsonl")
-    for moment, wait in zip(moments, waits, strict=True):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gan_da_jax", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        deadline = time.monotonic() + 240
-        while not moment.exists() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.005)
-        time.sleep(wait)
-        process.send_signal(signal.SIGKILL)
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == -signal.SIGKILL, errors
-    assert main(arguments) == 0, waits
-
-    for arm in arms:
-        shutil.copytree(whole / "pictures" / arm / "seed0", tmp_path / "whole/pictures" / arm / "seed0")
-    assert main(["report", f"--workdir={tmp_path / 'whole'}"]) == 0
-    assert arms_of(tmp_path / "killed") == arms_of(tmp_path / "whole"), waits
-    for name in ("dataset/manifest.json", "probabilities/step_00000012_faces_attributes.npz"):
-        for place in (of_none, of_generated):
-            other = tmp_path / "whole" / place.relative_to(tmp_path / "killed")
-            assert (place / name).read_bytes() == (other / name).read_bytes(), waits
-
-
 def test_runs_that_fail_are_told_do_not_stop_the_others_and_are_mended(whole, copy, pictures, capsys, no_report):
     spoilt = [copy / "pictures" / name for name in ("none/seed0", "hflip@8/seed1", "generated@8/seed0")]
-    # One checkpoint is of no use, one is another run's, and one data set is not what it was.
+    # One last checkpoint is of no use, one is another run's: these are made again. One data set is not what it was.
     for path in (spoilt[0] / "checkpoints/12").rglob("*"):
         if path.is_file():
             path.write_bytes(b"")
@@ -160,21 +127,17 @@ def test_runs_that_fail_are_told_do_not_stop_the_others_and_are_mended(whole, co
 
     assert main(command(copy, source=pictures)) == 1
     told = capsys.readouterr()
-    assert len(failed(copy)) == 3
-    reasons = [failed(copy)[place.relative_to(copy).as_posix()] for place in spoilt]
-    for reason, says in zip(
-        reasons, ("checkpoints/12", "metrics.jsonl notes: delete it", "manifest.json"), strict=True
-    ):
-        assert says in reason and reason in told.err and reason in told.out
-    assert told.err.startswith(f"{copy}: 3 of 6 runs failed: ") and told.err.count("\n") == 1
+    *warnings, last = told.err.splitlines()
+    assert [f"{place / 'checkpoints/12'} " in line for place, line in zip(spoilt, warnings, strict=False)] == [True] * 2
+    [reason] = failed(copy).values()
+    assert "manifest.json" in reason and reason in told.out
+    assert last == f"{copy}: 1 of 6 runs failed: pictures/generated@8/seed0: {reason}"
     assert len(records.read_jsonl(copy / "pictures/generated@8/seed1/scores.jsonl")) == 2
     assert no_report == [copy]
 
-    for place in spoilt[:2]:
-        shutil.rmtree(place / "checkpoints/12")
     records.save_array(spoilt[2] / "dataset/originals.npy", pixels)
     assert main(command(copy, "--only=none", source=pictures)) == 0
-    assert len(failed(copy)) == 2  # what is not tried again stays as it was
+    assert len(failed(copy)) == 1  # what is not tried again stays as it was
     assert main(command(copy, source=pictures)) == 0
     assert failed(copy) == {}
     for place in spoilt:

@@ -1,17 +1,21 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from gan_da_jax import checkpoint, parallel, records, run
+from gan_da_jax import checkpoint, parallel, prng, records, run
 from gan_da_jax.configs import default
+from gan_da_jax.data import manifest, order
+from gan_da_jax.errors import UserError
 from gan_da_jax.main import main
 
 SMALL = {
@@ -234,10 +238,83 @@ def test_dry_run_writes_nothing(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_damaged_checkpoint_is_named(whole, tmp_path, capsys):
-    assert main(command("train", tmp_path / "run", train__epochs=1)) == 0
-    for path in (tmp_path / "run/checkpoints/4/state").rglob("*"):
+def spoil(checkpoints: Path, *steps: int) -> None:
+    for path in (path for step in steps for path in (checkpoints / f"{step}/state").rglob("*")):
         if path.is_file():
             path.write_bytes(b"")
-    assert main(command("train", tmp_path / "run")) == 2
-    assert "checkpoints/4 cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("steps", [(8, 11, 15), (4, 8, 11, 15)])
+def test_damaged_checkpoints_are_told_of_and_made_again_from_the_one_before(whole, tmp_path, steps, capsys):
+    shutil.copytree(whole, tmp_path / "run")
+    spoil(tmp_path / "run/checkpoints", *steps)
+    (tmp_path / "run/checkpoints/17.orbax-checkpoint-tmp/state").mkdir(parents=True)
+    (tmp_path / "run/samples/.step_00000017.png.abcdefgh.partial").write_bytes(b"half")
+    assert main(command("train", tmp_path / "run")) == 0
+    told = capsys.readouterr()
+    lines = told.err.splitlines()
+    assert [f"checkpoints/{step} cannot be read" in line for step, line in zip(reversed(steps), lines, strict=True)]
+    assert ("continues from step 4 of 15" in told.out) == (4 not in steps)
+    for folder in ("checkpoints", "samples"):
+        assert sorted(os.listdir(tmp_path / "run" / folder)) == sorted(os.listdir(whole / folder))
+    for step in (4, 8, 11, 15):
+        assert checkpoint.digest(arrays(tmp_path / "run", step)) == checkpoint.digest(arrays(whole, step))
+    assert [row["state_sha256"] for row in metrics(tmp_path / "run")] == [row["state_sha256"] for row in metrics(whole)]
+
+
+def test_a_checkpoint_of_another_state_is_no_checkpoint(whole, tmp_path, capsys):
+    shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run/checkpoints/15")
+    shutil.copytree(whole / "checkpoints/8", tmp_path / "run/checkpoints/15")
+    config = small_config()
+    with pytest.raises(UserError, match="15 is not the state that metrics.jsonl notes; delete that folder"):
+        run.trained_generator(config, tmp_path / "run", 15)
+    assert main(command("train", tmp_path / "run")) == 0
+    assert "15 is not the state that metrics.jsonl notes; it is set aside" in capsys.readouterr().err
+    run.trained_generator(config, tmp_path / "run", 15)
+
+
+def test_training_that_diverges_stops_at_the_step_and_keeps_what_is_good(tmp_path, capsys):
+    wild = {"train__learning_rate": 1e10, "train__epochs": 20}
+    assert main(command("train", tmp_path / "run", **wild)) == 1
+    told = capsys.readouterr().err
+    *rows, last = metrics(tmp_path / "run")
+    assert told.startswith(f"{tmp_path}/run: training diverged at step {last['step']} of ") and told.count("\n") == 1
+    assert last["diverged"] and None in last.values()
+    for row in rows:
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(arrays(tmp_path / "run", row["step"])))
+    # By the same program, one step at a time.
+    config = small_config()
+    config.train.learning_rate = 1e10
+    pixels, state = parallel.replicate(manifest.load(tmp_path / "run/dataset")[1]), run.initial_state(config)
+    advance = parallel.training_steps(run.network(config))
+    for step in range(last["step"]):
+        chosen = order.batches(seed=0, images=len(pixels), batch_size=8, first=step, steps=1)
+        state, found = advance(state, pixels, np.pad(chosen, ((0, 3), (0, 0))), 1, prng.stream(0, "train"))
+        finite = np.isfinite([float(values[0]) for values in found.values()]).all()
+        assert finite == (step + 1 < last["step"]), (step, found)
+    assert main(["report", f"--workdir={tmp_path / 'run'}"]) == 0
+    assert f"diverged by step {last['step']}" in capsys.readouterr().out
+    assert f"seed 0 diverged by step {last['step']} " in (tmp_path / "run/report/index.html").read_text()
+
+
+def test_a_state_that_is_not_finite_is_never_saved(tmp_path, monkeypatch, capsys):
+    """The gradient of the last step of an epoch: no loss has shown it yet."""
+    training_steps = parallel.training_steps
+
+    def broken(*arguments, **named):
+        advance = training_steps(*arguments, **named)
+
+        def step(state, *rest):
+            state, found = advance(state, *rest)
+            lost = np.nan if int(state.step) == 8 else 1
+            return state.replace(generator=jax.tree.map(lambda leaf: leaf * lost, state.generator)), found
+
+        return step
+
+    monkeypatch.setattr(parallel, "training_steps", broken)
+    assert main(command("train", tmp_path / "run")) == 1
+    assert "diverged by step 8 of 15: its state is not finite any more" in capsys.readouterr().err
+    assert checkpoint.steps(tmp_path / "run/checkpoints") == [4]
+    noted = [(row["step"], row.get("diverged")) for row in metrics(tmp_path / "run")]
+    assert noted == [(4, None), (8, "its state is")]

@@ -1,0 +1,131 @@
+"""All checks of a run, and of a study with its report, in order: the cheap ones first."""
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from gan_da_jax import bundle, environment, records
+from gan_da_jax.audit.again import Again
+from gan_da_jax.audit.files import Files
+from gan_da_jax.audit.finding import Differs, Finding, Noted, Unchecked, difference, find
+from gan_da_jax.config import source_name
+from gan_da_jax.data import manifest
+from gan_da_jax.report import plan, whole
+
+
+def of_run(one: Again, start: int, end: int) -> Iterator[Finding]:
+    """Audits a run.
+
+    Args:
+        one: the run.
+        start: the step from which it is trained again, of a checkpoint or 0.
+        end: of the next checkpoint, to which that is to lead, 0 if there is none; it and the last one are scored again.
+    """
+    yield find("config", one.check_config)
+    yield find("metrics", one.check_metrics)
+    yield find("scores", one.check_scores)
+    yield find("files", one.check_files)
+    yield find("checkpoints", one.check_checkpoints)
+    yield find("data set", one.check_dataset)
+    yield find("source", one.source_again)
+    yield find("generated images", one.generated_again)
+    yield find("training", lambda: one.train_again(start, end))
+    for step in sorted({end, *one.saved[-1:]} - {0}):
+        yield find(f"samples of {step}", lambda step=step: one.sample_again(step))
+        yield find(f"scores of {step}", lambda step=step: one.score_again(step))
+    yield find("environment", one.check_environment)
+
+
+def of_folder(workdir: Path, runs: list[Files]) -> Iterator[Finding]:
+    """Audits what a folder holds beside its runs: the plan of a study, the report, and the list of a bundle."""
+    if (workdir / bundle.SUMS).is_file():
+        yield find("bundle", lambda: _bundle(workdir))
+    if runs[0].workdir != workdir:
+        yield find("study", lambda: _study(workdir, runs))
+        yield find("originals", lambda: _originals(runs))
+    if runs[0].workdir != workdir or (workdir / "summary.json").is_file():  # a run by itself needs no report
+        yield find("report's numbers", lambda: _summary(workdir))
+        yield find("report's pages", lambda: _pages(workdir, runs))
+
+
+def failed(workdir: Path) -> list[str]:
+    """The names of the runs of a study that failed, as it has noted; none where it has noted nothing."""
+    noted = plan.read(workdir, [])
+    return list(noted.failed) if noted else []
+
+
+def _bundle(workdir: Path) -> str:
+    count, differing = bundle.differing(workdir)
+    if differing:
+        raise Differs(f"{differing[0]} is not the file of the bundle")
+    return f"{count} files with the hashes of {bundle.SUMS}"
+
+
+def _study(workdir: Path, runs: list[Files]) -> str:
+    """study.json is as it was written, and the runs are those it plans, each in its own folder."""
+    if not (workdir / "study.json").is_file():
+        raise Unchecked("the folder is not that of a study: it has no study.json")
+    noted = records.read_json(workdir / "study.json")
+    if records.seal(noted) != noted:
+        raise Differs("study.json was edited: its sha256 is that of something else")
+    planned = {f"{arm}/seed{seed}" for arm in noted["arms"] for seed in noted["seeds"]}
+    found = {one.workdir.relative_to(workdir).as_posix(): one for one in runs}
+    for name in sorted(planned - found.keys() - set(failed(workdir))):
+        raise Differs(f"{name} is in study.json, but not in the folder")
+    for name, one in found.items():
+        policy = one.config.augment.policy
+        arm = policy if policy == "none" else f"{policy}@{one.config.augment.count}"
+        holds = f"{source_name(one.config).replace('/', '_')}/{arm}/seed{one.config.seed}"
+        if name in planned and name != holds:
+            raise Differs(f"{name} holds the run {holds}")
+    return f"study.json: {len(planned)} runs planned, {len(noted['failed'])} failed, the others are there"
+
+
+def _originals(runs: list[Files]) -> str:
+    """The arms of a study have the very same originals, for each seed."""
+    first: dict[tuple, tuple[str, list[str]]] = {}
+    for one in runs:
+        made = manifest.read(one.workdir / "dataset")
+        hashes = [row["sha256"] for row in made["records"] if row["op"] == "original"]
+        key = (source_name(one.config), one.config.data.image_size, one.config.seed)
+        name, known = first.setdefault(key, (str(one.workdir), hashes))
+        if known != hashes:
+            raise Differs(f"{one.workdir} has other originals than {name}")
+    return f"the same in all arms, for {len(first)} sources and seeds"
+
+
+def _summary(workdir: Path) -> str:
+    if not (workdir / "summary.json").is_file():
+        raise Unchecked("there is no report")
+    files = whole.summary(whole.gather(workdir))
+    old, new = records.read_json(workdir / "summary.json"), json.loads(files["summary.json"])
+    if place := difference(old, new):
+        raise Differs(f"summary.json: {place}")
+    for name, data in files.items():
+        if (workdir / name).read_bytes() != data:
+            raise Differs(f"{name} is not what the runs' scores come to")
+    return "summary.json and summary.csv are what the runs' scores come to"
+
+
+def _pages(workdir: Path, runs: list[Files]) -> str:
+    page = workdir / "report" / "index.html"
+    if not page.is_file():
+        raise Unchecked("there is no report")
+    title = re.search("<title>(.*): data augmentation", page.read_text())  # that of the folder when it was written
+    files = whole.pages(whole.gather(workdir), html.unescape(title[1]) if title else workdir.resolve().name)
+    differing = [name for name, data in files.items() if not _holds(workdir / name, data)]
+    differing += [f"report/{path.name}" for path in whole.stale(workdir, files)]
+    if not differing:
+        return f"{len(files)} files drawn again, the same byte for byte"
+    now = environment.current()["versions"]
+    drawn = [one.recorded["versions"] for one in runs]
+    for package in ("matplotlib", "pillow"):
+        if any(versions.get(package) != now[package] for versions in drawn):
+            raise Noted(f"{differing[0]} is drawn otherwise by another {package}, and was not compared")
+    raise Differs(f"{differing[0]} is not what the runs' files come to")
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == data
