@@ -16,14 +16,16 @@ from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import classes
 from gan_da_jax.models.dcgan import DTYPES, IMAGE_SIZES
 
-# Fields that say how to look at a run, and how long to train. They leave what is trained as it is, bit for bit, so they
-# may differ when the same workdir is used again; but generated images come from a GAN that was trained as long.
-FREE_FIELDS = ("train.checkpoint_every", "evaluate.", "augment.generator", "study.")
+# Fields that say how to look at a run or where its images lie, and how long to train. They leave what is trained as it
+# is, bit for bit, so they may differ when the same workdir is used again; but generated images come from a GAN that was
+# trained as long.
+FREE_FIELDS = ("data.resident_mb", "train.checkpoint_every", "evaluate.", "augment.generator", "study.")
 BUDGET_FIELDS = ("train.epochs", "train.kimg")
 
 # The least value that a number may have, and what it counts; an upper bound where there is one.
 _LEAST = {
     "data.count": (1, "image"),
+    "data.resident_mb": (0, "megabytes"),
     "augment.count": (1, "image, or set augment.policy to none"),
     "model.latent_dim": (1, "number"),
     "model.width": (1, "channel"),

@@ -16,6 +16,8 @@ import optax
 
 from gan_da_jax.models import dcgan
 
+METRICS = ("generator_loss", "discriminator_loss", "real_logit", "fake_logit")  # of each update, see `update`
+
 
 @flax.struct.dataclass
 class State:
@@ -212,20 +214,15 @@ def run_steps(
     batch = indices.shape[1]
     devices, device = (1, 0) if axis_name is None else (jax.lax.axis_size(axis_name), jax.lax.axis_index(axis_name))
 
-    def one_update(state, chosen):
+    def body(position, carry):
+        state, metrics = carry
         latents = jax.random.normal(jax.random.fold_in(key, state.step), (devices * batch, gan.latent_dim))
         latents = jax.lax.dynamic_slice_in_dim(latents, device * batch, batch)
-        return update(gan, state, images[chosen], latents, axis_name=axis_name)
+        state, found = update(gan, state, images[indices[position]], latents, axis_name=axis_name)
+        return state, {name: metrics[name].at[position].set(value) for name, value in found.items()}
 
-    def no_update(state, chosen):
-        _, metrics = jax.eval_shape(one_update, state, chosen)
-        return state, jax.tree.map(lambda metric: jnp.full(metric.shape, jnp.nan, metric.dtype), metrics)
-
-    def body(state, position_and_chosen):
-        position, chosen = position_and_chosen
-        return jax.lax.cond(position < count, one_update, no_update, state, chosen)
-
-    return jax.lax.scan(body, state, (jnp.arange(indices.shape[0]), indices))
+    metrics = {name: jnp.full(len(indices), jnp.nan, jnp.float32) for name in METRICS}
+    return jax.lax.fori_loop(0, count, body, (state, metrics))
 
 
 def sample(gan: Gan, generator: Any, latents: jax.Array) -> jax.Array:

@@ -215,9 +215,11 @@ def _reason(error: BaseException) -> str:
 
 
 def _compilation_cache() -> None:
-    """Keeps what XLA has compiled between processes, unless the user has set a place of their own."""
+    """Keeps what XLA has compiled between processes, unless the user has set a place or a limit of their own."""
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(records.cache_dir() / "xla"))
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # a start compiles many small programs
 
 
 def main(arguments: list[str]) -> int:

@@ -110,8 +110,17 @@ def save_arrays(path: str | Path, **arrays: np.ndarray) -> None:
 
 def load_array(path: str | Path) -> np.ndarray:
     """Reads a `.npy` file; one that is absent, truncated or holds pickled objects is a `UserError` that names it."""
+    return _array(path, None)
+
+
+def map_array(path: str | Path) -> np.ndarray:
+    """Opens a `.npy` file as an array that cannot be written to and is read where it is used; see `load_array`."""
+    return _array(path, "r")
+
+
+def _array(path, mode):
     try:
-        return np.load(path, allow_pickle=False)
+        return np.load(path, mmap_mode=mode, allow_pickle=False)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: is this the workdir of a run?") from None
     except (ValueError, EOFError, OSError) as error:

@@ -27,6 +27,7 @@ def test_shipped_configs_are_valid(module):
         ("data.image_size", 100, "32, 64, 128, 256"),
         ("data.resize", "squash", "stretch, center_crop"),
         ("data.skip_bad", 1, "takes a value like False"),
+        ("data.resident_mb", -1.0, "at least 0 megabytes"),
         ("augment.policy", "rotate", "rotate is not an op"),
         ("augment.policy", "contrast(factor=-1)", "at least 0"),
         ("model.latent_dim", 0, "at least 1"),

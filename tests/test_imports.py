@@ -10,7 +10,7 @@ LAYERS = [
     {"errors", "prng", "augment", "models", "metrics", "fitting"},
     {"gan", "records", "progress"},
     {"parallel", "data", "weights", "checkpoint"},
-    {"classifiers", "sampling", "configs", "thumbnails"},
+    {"classifiers", "sampling", "configs", "thumbnails", "feed"},
     {"config", "features", "leakage"},
     {"run", "report", "study"},
     {"stages"},

@@ -110,10 +110,45 @@ def test_another_config_is_refused_and_named(whole, capsys):
     assert (whole / "config.json").read_bytes() == before
 
 
-def test_eight_devices_train_the_same_gan(whole, tmp_path):
-    arguments = command("train", tmp_path / "run")
-    subprocess.run([sys.executable, "-m", "gan_da_jax", *arguments], env=environment(8), check=True, timeout=300)
+# Two shards of 3 steps of 4 images are within the limit, the 29 images are not.
+STREAMED = {"train__batch_size": 4, "data__resident_mb": 0.08}
+
+
+def digests(workdir: Path) -> list[tuple[int, str]]:
+    return [(row["step"], row["state_sha256"]) for row in metrics(workdir)]
+
+
+def test_a_streamed_data_set_trains_the_same_bit_for_bit_and_may_change_to_and_fro(tmp_path, capsys):
+    assert main(command("train", tmp_path / "resident", train__batch_size=4)) == 0
+    assert "streamed" not in capsys.readouterr().out
+    assert main(command("train", tmp_path / "streamed", **STREAMED)) == 0
+    assert "0 MB of images are streamed, 3 steps at a time" in capsys.readouterr().out
+    assert digests(tmp_path / "streamed") == digests(tmp_path / "resident")
+    assert [step for step, _ in digests(tmp_path / "resident")] == [8, 15, 22, 29]
+    for epochs, limit in ((1, 0.08), (2, 0.001), (3, 0.0), (4, 0.08)):  # 0.001 is less than two steps: one by one
+        again = STREAMED | {"train__epochs": epochs, "data__resident_mb": limit}
+        assert main(command("train", tmp_path / "changing", **again)) == 0
+    assert digests(tmp_path / "changing") == digests(tmp_path / "resident")
+
+
+ON_EIGHT_DEVICES = """
+import json, sys
+from gan_da_jax.main import main
+for arguments in json.loads(sys.argv[1]):
+    assert main(arguments) == 0
+"""
+
+
+def test_eight_devices_train_the_same_gan_resident_or_streamed(whole, tmp_path):
+    commands = [
+        command("train", tmp_path / "run"),
+        command("train", tmp_path / "streamed", data__resident_mb=0.02),  # two shards of 3 steps, of an image each
+    ]
+    subprocess.run(
+        [sys.executable, "-c", ON_EIGHT_DEVICES, json.dumps(commands)], env=environment(8), check=True, timeout=600
+    )
     assert len(records.read_json(tmp_path / "run/config.json")["devices"]) == 8
+    assert digests(tmp_path / "streamed") == digests(tmp_path / "run")
     for one, eight in zip(metrics(whole), metrics(tmp_path / "run"), strict=True):
         for name in ("generator_loss", "discriminator_loss", "real_logit", "fake_logit"):
             assert eight[name] == pytest.approx(one[name], abs=1e-4)
