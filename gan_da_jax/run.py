@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 import gan_da_jax
@@ -120,6 +121,12 @@ def abstract_state(config: ConfigDict) -> gan.State:
     """The shapes, dtypes and placement of a state, without computing one."""
     shapes = jax.eval_shape(lambda: gan.init(network(config), prng.stream(config.seed, "init")))
     return parallel.abstract(shapes)
+
+
+def zero_state(config: ConfigDict, *, step: int) -> gan.State:
+    """A state of zeros after so many steps, whole on every device, whose place another one is to take."""
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), abstract_state(config))
+    return parallel.replicate(zeros.replace(step=np.int32(step)))
 
 
 def images(config: ConfigDict) -> int:

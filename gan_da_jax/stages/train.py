@@ -1,13 +1,15 @@
 """train: WORKDIR/dataset -> WORKDIR/checkpoints, samples and metrics.jsonl; continues where it stopped."""
 
+import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax import checkpoint, feed, gan, parallel, prng, records, run, sampling
+from gan_da_jax import checkpoint, feed, gan, hosts, parallel, prng, records, run, sampling
 from gan_da_jax.data import manifest
 from gan_da_jax.errors import Failure, Interrupted, UserError
 from gan_da_jax.progress import Progress, stop_requests
@@ -28,7 +30,10 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, wait: bool
     run.check(workdir, config)
     total, batch = run.total_steps(config), config.train.batch_size
     if batch % jax.device_count():
-        raise UserError(f"config.train.batch_size is {batch}, but it is a multiple of the {jax.device_count()} devices")
+        of = f" of {jax.process_count()} processes" if jax.process_count() > 1 else ""
+        raise UserError(
+            f"config.train.batch_size is {batch}, but it is a multiple of the {jax.device_count()} devices{of}"
+        )
     if dry_run:
         _done(workdir, total)
         shown, epochs = total * batch, total * batch / run.images(config)
@@ -45,10 +50,51 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, wait: bool
         if done:
             state = checkpoint.load(workdir / "checkpoints", done[-1], state)
             print(f"{workdir}: continues from step {done[-1]} of {total}")
-        with stop_requests() as requests:
+        task = {
+            "config": config.to_json(),
+            "workdir": str(workdir.absolute()),
+            "step": int(state.step),
+            "limit": run.resident_bytes(config),
+        }
+        with stop_requests() as requests, hosts.together(**task):
             _train(config, workdir, state, images, requests)
     if requests:  # they came when the last step was done
         raise Interrupted(f"{workdir}: interrupted; trained to step {total}, the same command continues")
+
+
+def follow() -> None:
+    """Lends the devices of this process to whatever process 0 trains, until its command is done.
+
+    Raises:
+        Failure: it has ended before it was done.
+    """
+    with stop_requests() as requests:
+        while (message := hosts.hear())[0] != "leave":
+            if message[0] == "start":
+                _join(message[1], requests)
+    if not message[1]:
+        raise Failure("process 0 has ended before its work was done, and says why")
+
+
+def _join(task: dict, requests: list[int]) -> None:
+    """Takes part in one run, until process 0 says that it ends."""
+    try:
+        config, workdir = ConfigDict(json.loads(task["config"])), Path(task["workdir"])
+        _, images = manifest.load(workdir / "dataset")
+        state = run.zero_state(config, step=task["step"])
+        advance, state = _compiled(config, workdir, images, state, limit=task["limit"])
+    except (UserError, OSError) as error:
+        hosts.answer(f"{error}; all processes are to see the same --workdir")
+        return
+    hosts.answer()
+    while (message := hosts.hear())[0] != "end":
+        with hosts.in_step():
+            if message[0] == "share":
+                state = parallel.share(state)
+            else:
+                state, _ = jax.block_until_ready(advance(state, *message[1:]))
+        if requests:
+            hosts.ask_to_stop()
 
 
 def _done(workdir: Path, total: int) -> list[int]:
@@ -63,31 +109,16 @@ def _done(workdir: Path, total: int) -> list[int]:
 
 def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarray, requests: list[int]) -> None:
     network, batch, total = run.network(config), config.train.batch_size, run.total_steps(config)
-    key = prng.stream(config.seed, "train")
     grid = sampling.latents(seed=config.seed, stream="grid", count=64, latent_dim=config.model.latent_dim)
     epochs, checkpoints = run.epoch_steps(config), set(run.checkpoint_steps(config))
     marks = sorted({*epochs, *checkpoints})
     step = int(state.step)
     _keep_metrics_until(workdir / "metrics.jsonl", step)
-    source = feed.create(
-        images,
-        seed=config.seed,
-        batch_size=batch,
-        steps=min(_CHUNK_STEPS, -(-len(images) // batch)),
-        until=total,
-        limit=run.resident_bytes(config),
-    )
-    if source.streamed:
-        print(f"{workdir}: {images.nbytes / 1e6:.0f} MB of images are streamed, {source.steps} steps at a time")
-    advance, sample = parallel.training_steps(network, scattered=source.streamed), sampling.sampler(network)
-
-    start = time.monotonic()
-    state, _ = advance(state, *source.take(step, 0), key)  # no step: this only compiles
-    jax.block_until_ready(state)
-    print(
-        f"{workdir}: compiled in {time.monotonic() - start:.1f} s, {jax.default_backend()} x {jax.device_count()}",
-        flush=True,
-    )
+    sample = sampling.sampler(network)
+    advance, state = _compiled(config, workdir, images, state, limit=run.resident_bytes(config))
+    hosts.require_answers()
+    hosts.tell("share")
+    state = parallel.share(state)
 
     progress = Progress(str(workdir), total=total * batch, done=step * batch)
     pace = 1  # steps that take about _CHUNK_SECONDS
@@ -96,8 +127,11 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarr
     while step < total:
         mark = next(end for end in marks if end > step)
         start = time.monotonic()
-        state, metrics = advance(state, *source.take(step, min(pace, mark - step)), key)
-        count = int(state.step) - step
+        at_most = min(pace, mark - step)
+        hosts.tell("steps", step, at_most)
+        with hosts.in_step():
+            state, metrics = advance(state, step, at_most)
+            count = int(state.step) - step
         measured.append({name: values[:count] for name, values in parallel.host(metrics).items()})
         elapsed = time.monotonic() - start
         seconds, pace = seconds + elapsed, max(1, round(count * _CHUNK_SECONDS / elapsed))
@@ -111,7 +145,7 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarr
                 f"{workdir}: the losses are no longer finite at step {step}; the checkpoints before it are kept"
             )
 
-        stopping = bool(requests) and step < total
+        stopping = (bool(requests) or hosts.asked_to_stop()) and step < total
         if step < mark and not stopping:
             continue
         row = {**where, "steps": sum(len(chunk["generator_loss"]) for chunk in measured)}
@@ -130,6 +164,42 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarr
             progress.close()
             raise Interrupted(f"{workdir}: interrupted; saved at step {step} of {total}, the same command continues")
     progress.close()
+
+
+def _compiled(
+    config: ConfigDict, workdir: Path, images: np.ndarray, state: gan.State, *, limit: float | None
+) -> tuple[Callable[..., tuple[gan.State, dict[str, jax.Array]]], gan.State]:
+    """Prepares for taking steps from a state on, as all processes do.
+
+    Returns:
+        A function (state, first, at_most) -> (state, metrics) of the first step and how many to take, of which it may
+        take fewer; and the state, as the one given is used up.
+    """
+    source = feed.create(
+        images,
+        seed=config.seed,
+        batch_size=config.train.batch_size,
+        steps=min(_CHUNK_STEPS, -(-len(images) // config.train.batch_size)),
+        until=run.total_steps(config),
+        limit=limit,
+    )
+    if source.streamed:
+        print(f"{workdir}: {images.nbytes / 1e6:.0f} MB of images are streamed, {source.steps} steps at a time")
+    steps, key = (
+        parallel.training_steps(run.network(config), scattered=source.streamed),
+        prng.stream(config.seed, "train"),
+    )
+
+    def advance(state, first, at_most):
+        return steps(state, *source.take(first, at_most), key)
+
+    start = time.monotonic()
+    state, _ = jax.block_until_ready(advance(state, int(state.step), 0))  # no step: this only compiles
+    print(
+        f"{workdir}: compiled in {time.monotonic() - start:.1f} s, {jax.default_backend()} x {jax.device_count()}",
+        flush=True,
+    )
+    return advance, state
 
 
 def _keep_metrics_until(path: Path, step: int) -> None:
