@@ -130,12 +130,12 @@ def require_answers() -> None:
 
 def ask_to_stop() -> None:
     """Asks process 0 to save and stop."""
-    _client().key_value_set("gan_da/stop", "", allow_overwrite=True)
+    _client().key_value_set(f"gan_da/stop/{jax.process_index()}", "", allow_overwrite=True)
 
 
 def asked_to_stop() -> bool:
     """Whether another process asks to stop."""
-    return jax.process_count() > 1 and bool(_client().key_value_dir_get("gan_da/stop"))
+    return jax.process_count() > 1 and bool(_client().key_value_dir_get("gan_da/stop/"))
 
 
 @contextlib.contextmanager
