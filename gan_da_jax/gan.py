@@ -95,8 +95,8 @@ def generator_loss(fake_logits: jax.Array) -> jax.Array:
 
 
 def normalize(images: jax.Array) -> jax.Array:
-    """Pixels uint8 in [0, 255] to float32 in [-1, 1]."""
-    return images.astype(jnp.float32) / 127.5 - 1
+    """Pixels uint8 in [0, 255] to float32 in [-1, 1]; to float64 where JAX computes in it."""
+    return images.astype(float) / 127.5 - 1
 
 
 def quantize(images: jax.Array) -> jax.Array:
@@ -202,8 +202,8 @@ def run_steps(
     Args:
         gan: the networks and the optimizer.
         state: the state before.
-        images: uint8 [N, S, S, 3], all images, whole on every device.
-        indices: int32 [K, b], the images of each update that are this device's.
+        images: uint8 [N, S, S, 3]; N is any number, and devices may hold different images.
+        indices: int32 [K, b], which of them are this device's in each update.
         count: int32 scalar in [0, K], the updates to do.
         key: PRNG key of the latents.
         axis_name: as in `update`.

@@ -19,7 +19,7 @@ from gan_da_jax import configs, hosts, records
 from gan_da_jax.augment import policy
 from gan_da_jax.config import augmented_count, check, generator_config, generator_workdir
 from gan_da_jax.errors import Failure, UserError
-from gan_da_jax.stages import evaluate, prepare, report, score, study, train, weights
+from gan_da_jax.stages import compare, evaluate, prepare, report, score, study, train, weights
 
 
 def _define(arguments: list[str]) -> flags.FlagValues:
@@ -35,13 +35,25 @@ def _define(arguments: list[str]) -> flags.FlagValues:
     )
     flags.DEFINE_string("only", None, "study: ARM or SOURCE/ARM, to do its runs alone.", flag_values=values)
     flags.DEFINE_integer("index", None, "study: the number of an arm, likewise, from 0.", flag_values=values)
-    flags.DEFINE_string("images", None, "score: a folder, .zip, .npz or .npy of images.", flag_values=values)
+    flags.DEFINE_string(
+        "images",
+        None,
+        "score: a folder, .zip, .npz or .npy of images, or a .pth or .safetensors of a DCGAN's generator.",
+        flag_values=values,
+    )
     flags.DEFINE_string("reference", None, "score: what to compare them with, likewise.", flag_values=values)
     flags.DEFINE_string("classifier", None, "score: the network; inception_v3_2015 if not given.", flag_values=values)
     flags.DEFINE_string("weights", None, "score: its weight file; the published one if not given.", flag_values=values)
     flags.DEFINE_string("tap", None, "score: the layer that is compared; 2048 of Inception.", flag_values=values)
     flags.DEFINE_integer("splits", None, "score: parts of the Inception Score; 10 if not given.", flag_values=values)
-    flags.DEFINE_string("out", None, "score, weights convert: the file to write.", flag_values=values)
+    flags.DEFINE_integer("samples", None, "score: of a generator's weights; 1000 if not given.", flag_values=values)
+    flags.DEFINE_bool("train", None, "compare: also train both, and score them.", flag_values=values)
+    flags.DEFINE_string(
+        "out",
+        None,
+        "score, compare, weights convert: the file to write; weights export: the folder.",
+        flag_values=values,
+    )
     flags.DEFINE_string(
         "probabilities", None, "score: a .npz file for the class probabilities of each image.", flag_values=values
     )
@@ -94,6 +106,15 @@ def _report(workdir: Path, *, dry_run: bool, config: ConfigDict | None = None) -
     report.main(workdir, dry_run=dry_run)
 
 
+def _compare(config: ConfigDict, **given: Any) -> None:
+    def perform(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
+        _train(config, workdir, dry_run=dry_run)
+        if not dry_run:
+            evaluate.main(config, workdir)
+
+    compare.main(config, perform=perform, score=evaluate.main, **given)
+
+
 class Verb(NamedTuple):
     """What a verb does, for a person; the function that does it; what it takes.
 
@@ -137,10 +158,16 @@ VERBS = {
         "scores any images against any reference; needs no config",
         score.main,
         ("images",),
-        ("reference", "classifier", "weights", "tap", "splits", "out", "probabilities"),
+        ("reference", "classifier", "weights", "tap", "splits", "samples", "out", "probabilities"),
+    ),
+    "compare": Verb(
+        "this package beside PyTorch: the same numbers? how fast? with --train, as good?",
+        _compare,
+        ("config",),
+        ("workdir", "train", "out"),
     ),
     "weights": Verb(
-        "classifiers' weights: list, fetch NAME, convert FILE NAME [--out=FILE], check FILE",
+        "classifiers' weights: list, fetch NAME, convert FILE NAME, check FILE; a run's: export RUN [STEP] --out=DIR",
         weights.main,
         (),
         ("out",),

@@ -3,7 +3,8 @@
 As that paper has it: kernels start from N(0, 0.02) and the scales of BatchNorm from N(1, 0.02), no layer has a bias but
 BatchNorm, rectifiers are plain in the generator and leaky in the discriminator.
 
-Layers compute in `dtype`. Whatever it is, parameters, the statistics of BatchNorm and the outputs are float32.
+Layers compute in `dtype`. Whatever it is, parameters, the statistics of BatchNorm and the outputs are float32. For the
+sake of comparisons, all can be float64 where JAX has it enabled; a dtype of `float` means whichever of both it is.
 """
 
 import flax.linen as nn
@@ -96,7 +97,7 @@ class Generator(nn.Module):
         for features in [*others, 3]:
             x = nn.relu(_batch_norm(x, train, axis_name))
             x = ConvTranspose(features)(x)
-        return jnp.tanh(x.astype(jnp.float32))
+        return jnp.tanh(x.astype(float))
 
 
 class Discriminator(nn.Module):
@@ -115,4 +116,4 @@ class Discriminator(nn.Module):
             x = nn.leaky_relu(_batch_norm(Conv(features)(x), train, axis_name), 0.2)
         # To an image of one pixel the last layer, a convolution of 4x4, is a dense one.
         logits = nn.Dense(1, use_bias=False, kernel_init=_normal, dtype=self.dtype)(x.reshape(x.shape[0], -1))
-        return logits[:, 0].astype(jnp.float32)
+        return logits[:, 0].astype(float)

@@ -184,7 +184,7 @@ def _compiled(
         limit=limit,
     )
     if source.streamed:
-        print(f"{workdir}: {images.nbytes / 1e6:.0f} MB of images are streamed, {source.steps} steps at a time")
+        print(f"{workdir}: {images.nbytes / 1e6:.3g} MB of images are streamed, {source.steps} steps at a time")
     steps, key = (
         parallel.training_steps(run.network(config), scattered=source.streamed),
         prng.stream(config.seed, "train"),
