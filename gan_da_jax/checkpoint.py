@@ -48,7 +48,10 @@ def load(directory: Path, step: int, like: Any) -> Any:
     """
     abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), like)
     try:
-        with ocp.Context(multiprocessing_options=ocp.options.MultiprocessingOptions(**_ALONE)):
+        context = ocp.Context()
+        for option, value in _ALONE.items():
+            setattr(context.multiprocessing, option, value)
+        with context:
             return ocp.load(directory.absolute() / str(step), abstract)
     except (ValueError, KeyError, TypeError, OSError) as error:
         advice = "delete that folder to use the checkpoint before it"
