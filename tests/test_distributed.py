@@ -79,7 +79,8 @@ def start():
     def start(*arguments, devices=1):
         environment = {
             **os.environ,
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+            # They are so many that most of their time goes into compiling.
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0",
             "JAX_PLATFORMS": "cpu",
         }
         started.append(
@@ -119,15 +120,14 @@ def grid(workdir, step):
 
 
 def test_one_two_and_four_processes_train_the_same_gan_and_continue_each_other(start, tmp_path):
-    streamed = {"train__epochs": 1, "data__resident_mb": 0.02}  # two shards of 3 steps, of 2 images each
+    streamed = {"data__resident_mb": 0.04}  # two shards of 3 steps, of 2 images each
     moving = tmp_path / "moving"
     layouts = {
         (1, 4): [command(tmp_path / "1x4", train__epochs=2), command(moving, train__epochs=1)],
         (2, 2): [
-            command(tmp_path / "2x2", train__epochs=2),
+            command(tmp_path / "2x2", train__epochs=2, **streamed),
             command(tmp_path / "unseen", train__epochs=1),
-            command(tmp_path / "streamed", **streamed),
-            command(moving, train__epochs=2),
+            command(moving, train__epochs=2, **streamed),
         ],
         (4, 1): [command(tmp_path / "4x1", train__epochs=2), command(moving, train__epochs=3)],
     }
@@ -138,6 +138,7 @@ def test_one_two_and_four_processes_train_the_same_gan_and_continue_each_other(s
         statuses = [2 if "unseen" in arguments[2] else 0 for arguments in commands]
         assert f"statuses {statuses}" in said[0][0], said
         if count == 2:
+            assert "3 steps at a time" in said[0][0]
             assert "error: process 1: " in said[0][1] and "all processes are to see the same --workdir" in said[0][1]
         assert len(records.read_json(tmp_path / f"{count}x{devices}/config.json")["devices"]) == 4
 
@@ -145,8 +146,6 @@ def test_one_two_and_four_processes_train_the_same_gan_and_continue_each_other(s
     for other in ("2x2", "4x1"):
         np.testing.assert_allclose(losses(tmp_path / other), losses(tmp_path / "1x4"), atol=1e-5)
         assert np.abs(grid(tmp_path / other, 4) - grid(tmp_path / "1x4", 4)).max() <= 1
-    assert (tmp_path / "streamed/metrics.jsonl").exists()
-    np.testing.assert_array_equal(losses(tmp_path / "streamed"), losses(tmp_path / "2x2")[:1])
 
     assert main(command(moving, train__epochs=4)) == 0  # by one device
     assert steps(moving) == [4, 8, 11, 15] == checkpoint.steps(moving / "checkpoints")
