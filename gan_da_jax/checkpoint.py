@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
+import orbax.checkpoint
 from orbax.checkpoint import v1 as ocp
 
 from gan_da_jax import records
@@ -14,6 +16,9 @@ from gan_da_jax.errors import UserError
 
 _DAMAGED, _DELETED = ".damaged", ".deleted"  # ends of the names of what is no checkpoint any more
 _HALF = ".orbax-checkpoint-tmp"  # in the names of what is none yet
+
+# A state is whole on every device, so process 0 has all of it: it saves and loads alone, and waits for no other.
+_ALONE = {"primary_host": 0, "active_processes": {0}, "barrier_sync_key_prefix": "gan_da"}
 
 # Orbax tells of every file that it opens, and of each error in many pages, from all its threads; it also raises it.
 logging.getLogger("absl").setLevel(logging.CRITICAL)
@@ -42,8 +47,11 @@ def save(directory: Path, step: int, state: Any) -> None:
             f"{directory / str(step)} takes {needed / 1e6:.1f} MB, and {free / 1e6:.1f} are free: make room, and go on"
         )
     try:
-        with ocp.training.Checkpointer(directory.absolute(), cleanup_tmp_directories=True) as checkpointer:
-            checkpointer.save(step, state, force=True)  # else a step before the newest one is passed over
+        if jax.process_count() > 1:
+            _save_alone(directory.absolute() / str(step), state)
+        else:
+            with ocp.training.Checkpointer(directory.absolute(), cleanup_tmp_directories=True) as checkpointer:
+                checkpointer.save(step, state, force=True)  # else a step before the newest one is passed over
     except Exception as error:  # Orbax passes on what its threads meet, in exceptions of many kinds
         with contextlib.suppress(OSError):
             clean(directory)
@@ -55,6 +63,16 @@ def save(directory: Path, step: int, state: Any) -> None:
             shutil.rmtree(path)
 
 
+def _save_alone(path: Path, state: Any) -> None:
+    """What `save` does, by one of several processes; in Orbax' newer interface all of them would have to take part."""
+    options = orbax.checkpoint.options.MultiprocessingOptions(**_ALONE)
+    composite = orbax.checkpoint.CompositeOptions(multiprocessing_options=options)
+    handler = orbax.checkpoint.CompositeCheckpointHandler(composite_options=composite)
+    with orbax.checkpoint.Checkpointer(handler, multiprocessing_options=options) as checkpointer:
+        arrays = jax.tree.map(np.asarray, state)  # else they would be taken for parts of larger ones
+        checkpointer.save(path, orbax.checkpoint.args.Composite(state=orbax.checkpoint.args.PyTreeSave(arrays)))
+
+
 def load(directory: Path, step: int, like: Any) -> Any:
     """Reads checkpoint `step` into the shapes, dtypes and device placement of the tree `like`.
 
@@ -63,8 +81,11 @@ def load(directory: Path, step: int, like: Any) -> Any:
     """
     abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), like)
     try:
-        with ocp.training.Checkpointer(directory.absolute()) as checkpointer:
-            return checkpointer.load(step, abstract)
+        context = ocp.Context()
+        for option, value in _ALONE.items():
+            setattr(context.multiprocessing, option, value)
+        with context:
+            return ocp.load(directory.absolute() / str(step), abstract)
     except (PermissionError, MemoryError, jax.errors.JaxRuntimeError):  # says nothing of the checkpoint
         raise
     except Exception as error:  # on damaged files the readers raise almost anything

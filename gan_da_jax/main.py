@@ -4,7 +4,7 @@ import contextlib
 import difflib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from ml_collections.config_flags import config_flags
 
 import gan_da_jax
-from gan_da_jax import configs, records
+from gan_da_jax import configs, hosts, records
 from gan_da_jax.augment import policy
 from gan_da_jax.config import augmented_count, check, generator_config, generator_workdir
 from gan_da_jax.errors import Failure, UserError
@@ -59,6 +59,12 @@ def _define(arguments: list[str]) -> flags.FlagValues:
     )
     flags.DEFINE_integer("step", None, "audit: the checkpoint to train from again; 0: the start.", flag_values=values)
     flags.DEFINE_string("bundle", None, "audit: a .zip file for others to repeat it with.", flag_values=values)
+    flags.DEFINE_bool(
+        "distributed", None, "train, evaluate, study: one of several processes; see below.", flag_values=values
+    )
+    flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0.", flag_values=values)
+    flags.DEFINE_integer("num_processes", None, "How many processes there are.", flag_values=values)
+    flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.", flag_values=values)
     values.set_gnu_getopt(True)  # flags may follow words
     return values
 
@@ -125,6 +131,8 @@ class Verb(NamedTuple):
     words: int = 0
 
 
+_PROCESSES = ("distributed", "coordinator_address", "num_processes", "process_id")
+
 VERBS = {
     "prepare": Verb(
         "source -> originals + manifest; --export=DIR also writes every image",
@@ -132,13 +140,15 @@ VERBS = {
         ("config", "workdir"),
         ("export",),
     ),
-    "train": Verb("prepares if needed, trains one run; continues where it stopped", _train, ("config", "workdir")),
-    "evaluate": Verb("checkpoints -> samples -> scores", evaluate.main, ("config", "workdir")),
+    "train": Verb(
+        "prepares if needed, trains one run; continues where it stopped", _train, ("config", "workdir"), _PROCESSES
+    ),
+    "evaluate": Verb("checkpoints -> samples -> scores", evaluate.main, ("config", "workdir"), _PROCESSES),
     "study": Verb(
         "all arms x seeds, continues where it stopped, then the report",
         _study,
         ("config", "workdir"),
-        ("only", "index"),
+        ("only", "index", *_PROCESSES),
     ),
     "report": Verb(
         "the scores of a run, or of a folder of runs -> report/index.html, summary.json",
@@ -257,6 +267,28 @@ def _compilation_cache() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # a start compiles many small programs
 
 
+@contextlib.contextmanager
+def _processes(given: dict) -> Iterator[bool]:
+    """Joins the other processes of the command, takes the flags that say how, and tells whether this one runs it."""
+    distributed, *where = (given.pop(flag, None) for flag in _PROCESSES)
+    if not distributed:
+        for flag, value in zip(_PROCESSES[1:], where, strict=True):
+            if value is not None:
+                raise UserError(f"--{flag} is for several processes; give --distributed as well, or leave it out")
+        yield True
+        return
+    hosts.connect(**dict(zip(_PROCESSES[1:], where, strict=True)))
+    try:
+        with hosts.dismissing() if hosts.leads() else contextlib.nullcontext():
+            yield hosts.leads()
+    except hosts.Lost as lost:
+        print(lost, file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(1)  # in good order, this process would wait for the one that has gone
+    finally:
+        hosts.disconnect()  # here, since `__main__` does not always end in good order
+
+
 def main(arguments: list[str]) -> int:
     """Runs one command; returns its exit status: 0 done, 2 the input is wrong, 1 anything else."""
     absl_logging.set_verbosity(absl_logging.FATAL)  # of libraries: what matters of it they also raise
@@ -268,7 +300,12 @@ def main(arguments: list[str]) -> int:
         if "config" in given:
             check(given["config"])
         _compilation_cache()
-        verb.function(**given)
+        with _processes(given) as leads:
+            if leads:
+                verb.function(**given)
+            else:
+                with contextlib.redirect_stdout(None):  # process 0 tells of the work
+                    train.follow()
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

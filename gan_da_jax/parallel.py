@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gan_da_jax import gan as gan_lib
@@ -31,7 +32,7 @@ def local_devices() -> int:
 
 
 def replicate(tree: Any) -> Any:
-    """Puts a tree of arrays whole on every device."""
+    """Puts a tree of arrays whole on every device of this process; other processes do the same with theirs."""
     return jax.device_put(tree, _whole())
 
 
@@ -41,7 +42,30 @@ def abstract(tree: Any) -> Any:
 
 
 def _whole() -> jax.sharding.NamedSharding:
-    return jax.sharding.NamedSharding(jax.sharding.Mesh(np.array(jax.devices()), (AXIS,)), jax.sharding.PartitionSpec())
+    # `jax.pmap` takes and gives what belongs to this process, as if there were no other.
+    return jax.sharding.NamedSharding(
+        jax.sharding.Mesh(np.array(jax.local_devices()), (AXIS,)), jax.sharding.PartitionSpec()
+    )
+
+
+def share(tree: Any) -> Any:
+    """Gives all processes the arrays of process 0, bit for bit, whole on every device; the others pass their shapes.
+
+    All processes call it at the same time. Elements are of one to four bytes.
+    """
+    if jax.process_count() == 1:
+        return tree
+    first = next(i for i, device in enumerate(jax.devices()) if device.process_index == 0)
+
+    def share(number, bits):  # as integers, because as floats -0 + 0 is 0
+        return jax.lax.psum(jax.tree.map(lambda leaf: jnp.where(number == first, leaf, 0), bits), AXIS)
+
+    bits = [np.asarray(leaf) for leaf in jax.tree.leaves(host(tree))]
+    bits = [leaf.view(f"u{leaf.dtype.itemsize}") for leaf in bits]
+    numbers = _mine(np.arange(jax.device_count())[None])[0, :, 0]
+    shared = jax.pmap(share, axis_name=AXIS, in_axes=(0, None), out_axes=None)(numbers, bits)
+    leaves = [np.asarray(new).view(old.dtype) for new, old in zip(host(shared), jax.tree.leaves(tree), strict=True)]
+    return replicate(jax.tree.unflatten(jax.tree.structure(tree), leaves))
 
 
 def memory() -> int | None:
@@ -79,6 +103,7 @@ def host(tree: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=4)  # the arms of a study have the same networks
+@functools.lru_cache(maxsize=4)  # what is compiled for one run serves the next one with such networks
 def training_steps(
     gan: gan_lib.Gan, *, scattered: bool = False
 ) -> Callable[..., tuple[gan_lib.State, dict[str, jax.Array]]]:

@@ -212,6 +212,12 @@ def _shapes(network: gan.Gan) -> gan.State:
     return jax.eval_shape(lambda: gan.init(network, prng.stream(0, "init")))
 
 
+def zero_state(config: ConfigDict, *, step: int) -> gan.State:
+    """A state of zeros after so many steps, whole on every device, whose place another one is to take."""
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), abstract_state(config))
+    return parallel.replicate(zeros.replace(step=np.int32(step)))
+
+
 def images(config: ConfigDict) -> int:
     """The size of the data set: originals and augmented images."""
     return config.data.count + augmented_count(config)
@@ -224,8 +230,8 @@ def resident_bytes(config: ConfigDict) -> float | None:
     return config.data.resident_mb * 1e6 or automatic
 
 
-def feed_of(config: ConfigDict, images: np.ndarray) -> feed.Resident | feed.Streamed:
-    """How the images uint8 [N, S, S, 3] of a run come to its steps: in chunks that are the same each time."""
+def feed_of(config: ConfigDict, images: np.ndarray, *, limit: float | None) -> feed.Resident | feed.Streamed:
+    """How the images uint8 [N, S, S, 3] of a run come to its steps; `limit` as `resident_bytes` gives it."""
     batch = config.train.batch_size
     return feed.create(
         images,
@@ -233,7 +239,7 @@ def feed_of(config: ConfigDict, images: np.ndarray) -> feed.Resident | feed.Stre
         batch_size=batch,
         steps=min(_CHUNK_STEPS, -(-len(images) // batch)),
         until=total_steps(config),
-        limit=resident_bytes(config),
+        limit=limit,
     )
 
 

@@ -127,7 +127,7 @@ class Again(Files):
         _, images = manifest.load(self.workdir / "dataset")
         began = self.state(start) if start else parallel.host(run.initial_state(config))
         state = parallel.replicate(began)
-        source, key = run.feed_of(config, images), prng.stream(config.seed, "train")
+        source, key = run.feed_of(config, images, limit=run.resident_bytes(config)), prng.stream(config.seed, "train")
         advance = parallel.training_steps(run.network(config), scattered=source.streamed)
         progress = Progress(f"{self.workdir}: steps {start} to {end} again", total=end - start, unit="steps")
         bits, furthest, done = True, 0.0, start

@@ -140,8 +140,11 @@ def _print_plan(config: ConfigDict, planned: list[Planned]) -> None:
             f"{'/'.join(name):45} {len(runs):5} {run.images(of_one):7} {total:8} {where['epoch']:7.1f} "
             f"{where['kimg']:7.1f} {size / 1e9:6.1f}"
         )
-    training = steps * _seconds_a_step(planned[0].config)
     print(f"{len(planned)} runs, {steps} steps, {samples} samples to score, {disk / 1e9:.1f} GB in all", flush=True)
+    if jax.process_count() > 1:
+        print("how long it takes is not timed with --distributed")
+        return
+    training = steps * _seconds_a_step(planned[0].config)
     print(f"training: about {_written(training)} here, from {_TIMED_STEPS} timed steps", flush=True)
     scoring = _seconds_an_image(config)
     if scoring is None:

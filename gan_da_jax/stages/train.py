@@ -1,6 +1,8 @@
 """train: WORKDIR/dataset -> WORKDIR/checkpoints, samples and metrics.jsonl; continues where it stopped."""
 
+import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -8,7 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax import checkpoint, environment, gan, parallel, prng, records, run, sampling
+from gan_da_jax import checkpoint, environment, gan, hosts, parallel, prng, records, run, sampling
 from gan_da_jax.data import manifest
 from gan_da_jax.errors import Failure, Interrupted, UserError
 from gan_da_jax.progress import Progress, stop_requests
@@ -28,7 +30,10 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, wait: bool
     run.check(workdir, config)
     total, batch = run.total_steps(config), config.train.batch_size
     if batch % jax.device_count():
-        raise UserError(f"config.train.batch_size is {batch}, but it is a multiple of the {jax.device_count()} devices")
+        of = f" of {jax.process_count()} processes" if jax.process_count() > 1 else ""
+        raise UserError(
+            f"config.train.batch_size is {batch}, but it is a multiple of the {jax.device_count()} devices{of}"
+        )
     if dry_run:
         _check_done(workdir, total)
         shown, epochs = total * batch, total * batch / run.images(config)
@@ -49,10 +54,51 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, wait: bool
             state = run.initial_state(config)
         else:
             print(f"{workdir}: continues from step {int(state.step)} of {total}")
-        with stop_requests() as requests:
+        task = {
+            "config": config.to_json(),
+            "workdir": str(workdir.absolute()),
+            "step": int(state.step),
+            "limit": run.resident_bytes(config),
+        }
+        with stop_requests() as requests, hosts.together(**task):
             _train(config, workdir, state, images, requests)
     if requests:  # they came when the last step was done
         raise Interrupted(f"{workdir}: interrupted; trained to step {total}, the same command continues")
+
+
+def follow() -> None:
+    """Lends the devices of this process to whatever process 0 trains, until its command is done.
+
+    Raises:
+        Failure: it has ended before it was done.
+    """
+    with stop_requests() as requests:
+        while (message := hosts.hear())[0] != "leave":
+            if message[0] == "start":
+                _join(message[1], requests)
+    if not message[1]:
+        raise Failure("process 0 has ended before its work was done, and says why")
+
+
+def _join(task: dict, requests: list[int]) -> None:
+    """Takes part in one run, until process 0 says that it ends."""
+    try:
+        config, workdir = ConfigDict(json.loads(task["config"])), Path(task["workdir"])
+        _, images = manifest.load(workdir / "dataset")
+        state = run.zero_state(config, step=task["step"])
+        advance, state = _compiled(config, workdir, images, state, limit=task["limit"])
+    except (UserError, OSError) as error:
+        hosts.answer(f"{error}; all processes are to see the same --workdir")
+        return
+    hosts.answer()
+    while (message := hosts.hear())[0] != "end":
+        with hosts.in_step():
+            if message[0] == "share":
+                state = parallel.share(state)
+            else:
+                state, _ = jax.block_until_ready(advance(state, *message[1:]))
+        if requests:
+            hosts.ask_to_stop()
 
 
 def _check_done(workdir: Path, total: int) -> None:
@@ -66,24 +112,15 @@ def _check_done(workdir: Path, total: int) -> None:
 
 def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarray, requests: list[int]) -> None:
     network, batch, total = run.network(config), config.train.batch_size, run.total_steps(config)
-    key = prng.stream(config.seed, "train")
     epochs, checkpoints = run.epoch_steps(config), set(run.checkpoint_steps(config))
     marks = sorted({*epochs, *checkpoints})
     step = int(state.step)
     _forget_after(workdir, step)
-    source = run.feed_of(config, images)
-    if source.streamed:
-        print(f"{workdir}: {images.nbytes / 1e6:.3g} MB of images are streamed, {source.steps} steps at a time")
-    advance, sample = parallel.training_steps(network, scattered=source.streamed), sampling.sampler(network)
-    machine = environment.digest(environment.current())
-
-    start = time.monotonic()
-    state, _ = advance(state, *source.take(step, 0), key)  # no step: this only compiles
-    jax.block_until_ready(state)
-    print(
-        f"{workdir}: compiled in {time.monotonic() - start:.1f} s, {jax.default_backend()} x {jax.device_count()}",
-        flush=True,
-    )
+    sample, machine = sampling.sampler(network), environment.digest(environment.current())
+    advance, state = _compiled(config, workdir, images, state, limit=run.resident_bytes(config))
+    hosts.require_answers()
+    hosts.tell("share")
+    state = parallel.share(state)
 
     progress = Progress(str(workdir), total=total * batch, done=step * batch)
     pace = 1  # steps that take about _CHUNK_SECONDS
@@ -92,8 +129,11 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarr
     while step < total:
         mark = next(end for end in marks if end > step)
         start = time.monotonic()
-        state, metrics = advance(state, *source.take(step, min(pace, mark - step)), key)
-        count = int(state.step) - step
+        at_most = min(pace, mark - step)
+        hosts.tell("steps", step, at_most)
+        with hosts.in_step():
+            state, metrics = advance(state, step, at_most)
+            count = int(state.step) - step
         measured.append({name: values[:count] for name, values in parallel.host(metrics).items()})
         elapsed = time.monotonic() - start
         seconds, pace = seconds + elapsed, max(1, round(count * _CHUNK_SECONDS / elapsed))
@@ -108,7 +148,7 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarr
             first = int(np.argmin(finite))
             _diverged(config, workdir, step - count + first + 1, {k: v[first] for k, v in measured[-1].items()})
 
-        stopping = bool(requests) and step < total
+        stopping = (bool(requests) or hosts.asked_to_stop()) and step < total
         if step < mark and not stopping:
             continue
         row = {**where, "steps": sum(len(chunk["generator_loss"]) for chunk in measured)}
@@ -133,6 +173,33 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarr
             progress.close()
             raise Interrupted(f"{workdir}: interrupted; saved at step {step} of {total}, the same command continues")
     progress.close()
+
+
+def _compiled(
+    config: ConfigDict, workdir: Path, images: np.ndarray, state: gan.State, *, limit: float | None
+) -> tuple[Callable[..., tuple[gan.State, dict[str, jax.Array]]], gan.State]:
+    """Prepares for taking steps from a state on, as all processes do.
+
+    Returns:
+        A function (state, first, at_most) -> (state, metrics) of the first step and how many to take, of which it may
+        take fewer; and the state, as the one given is used up.
+    """
+    source = run.feed_of(config, images, limit=limit)
+    if source.streamed:
+        print(f"{workdir}: {images.nbytes / 1e6:.3g} MB of images are streamed, {source.steps} steps at a time")
+    steps = parallel.training_steps(run.network(config), scattered=source.streamed)
+    key = prng.stream(config.seed, "train")
+
+    def advance(state, first, at_most):
+        return steps(state, *source.take(first, at_most), key)
+
+    start = time.monotonic()
+    state, _ = jax.block_until_ready(advance(state, int(state.step), 0))  # no step: this only compiles
+    print(
+        f"{workdir}: compiled in {time.monotonic() - start:.1f} s, {jax.default_backend()} x {jax.device_count()}",
+        flush=True,
+    )
+    return advance, state
 
 
 def _diverged(config: ConfigDict, workdir: Path, step: int, metrics: dict[str, float]) -> NoReturn:
