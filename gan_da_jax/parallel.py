@@ -75,7 +75,8 @@ def batches(
     """Compiles a function of single examples for whole arrays of them, in equal batches over the local devices.
 
     The last batch is filled up with copies of its last example, and what comes of them is cut off: no example is
-    dropped, none counts twice, and the results do not depend on `batch_size` beyond float rounding.
+    dropped, none counts twice, and the results do not depend on `batch_size` beyond float rounding. Batches that the
+    devices' memory does not hold are halved.
 
     Args:
         function: (variables, [b, ...]) -> arrays [b, ...] by name, each row depending on its own example only.
@@ -94,7 +95,17 @@ def batches(
     )
 
     def run(variables: Any, examples: np.ndarray) -> dict[str, np.ndarray]:
-        size, blocks = batch_size * len(local), []
+        nonlocal batch_size
+        while True:
+            try:
+                return run_whole(variables, examples, batch_size * len(local))
+            except jax.errors.JaxRuntimeError as error:
+                if batch_size == 1 or "RESOURCE_EXHAUSTED" not in str(error):
+                    raise
+                batch_size //= 2
+
+    def run_whole(variables: Any, examples: np.ndarray, size: int) -> dict[str, np.ndarray]:
+        blocks = []
         for start in range(0, len(examples), size):
             block = examples[start : start + size]
             padded = np.concatenate([block, np.repeat(block[-1:], size - len(block), axis=0)])

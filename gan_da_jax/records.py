@@ -19,7 +19,11 @@ from gan_da_jax.errors import UserError
 
 def cache_dir() -> Path:
     """The folder for downloads and trained classifiers: `GAN_DA_CACHE`, else the platform's cache folder."""
-    return Path(os.environ.get("GAN_DA_CACHE") or platformdirs.user_cache_dir("gan_da_jax")).expanduser().absolute()
+    path = Path(os.environ.get("GAN_DA_CACHE") or platformdirs.user_cache_dir("gan_da_jax"))
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise UserError(f"the cache {path} is in no home folder: set GAN_DA_CACHE to a folder of your own") from None
 
 
 @contextlib.contextmanager
@@ -59,7 +63,7 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text())
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: is this the workdir of a run?") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}): restore it or start again in a new workdir") from None
 
 
@@ -80,7 +84,7 @@ def read_jsonl(path: str | Path) -> list[dict]:
     path = Path(path)
     rows = []
     for line in path.read_bytes().splitlines() if path.exists() else []:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             rows.append(json.loads(line))
     return [row for row in rows if isinstance(row, dict)]
 
@@ -111,7 +115,7 @@ def save_arrays(path: str | Path, **arrays: np.ndarray) -> None:
 def load_array(path: str | Path) -> np.ndarray:
     """Reads a `.npy` file; one that is absent, truncated or holds pickled objects is a `UserError` that names it."""
     try:
-        return np.load(path, allow_pickle=False)
+        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))  # no header claims more than the file has
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: is this the workdir of a run?") from None
     except (ValueError, EOFError, OSError) as error:

@@ -13,7 +13,7 @@ import jax
 from ml_collections import ConfigDict
 
 import gan_da_jax
-from gan_da_jax import checkpoint, gan, parallel, prng, records
+from gan_da_jax import checkpoint, forms, gan, parallel, prng, records
 from gan_da_jax.config import augmented_count, differences
 from gan_da_jax.data import manifest, order
 from gan_da_jax.errors import UserError
@@ -26,20 +26,21 @@ class Occupied(UserError):
 
 
 def check(workdir: Path, config: ConfigDict) -> None:
-    """Raises a `UserError` where the workdir cannot be this config's: it is another run's, or no folder."""
+    """Raises a `UserError` where the workdir cannot be this config's: another run's, of edited files, or no folder."""
     place = next(place for place in (workdir, *workdir.absolute().parents) if place.exists())
     if not place.is_dir():
         raise UserError(f"--workdir={workdir}: {place} is not a folder; choose another workdir")
     if (workdir / "config.json").exists():
         recorded = records.read_json(workdir / "config.json")
-        if not isinstance(recorded, dict) or not isinstance(recorded.get("config"), dict):
-            raise UserError(f"{workdir / 'config.json'} is not that of a run; restore it, or choose another --workdir")
+        forms.require(recorded, forms.CONFIG, str(workdir / "config.json"))
         changed = differences(recorded["config"], config.to_dict())
         if changed:
             raise UserError(
                 f"{workdir} holds a run with another config, which differs in {', '.join(changed)}; "
                 f"choose another --workdir, or give that config"
             )
+    forms.rows(workdir / "metrics.jsonl", forms.METRICS)
+    forms.rows(workdir / "scores.jsonl", forms.SCORES)
 
 
 def claim(workdir: Path, config: ConfigDict) -> None:
@@ -89,11 +90,20 @@ def intact(config: ConfigDict, workdir: Path) -> bool:
     if last not in checkpoint.steps(workdir / "checkpoints"):
         return False
     manifest.load(workdir / "dataset")
-    noted = {row["step"]: row.get("state_sha256") for row in records.read_jsonl(workdir / "metrics.jsonl")}
-    state = checkpoint.load(workdir / "checkpoints", last, abstract_state(config))
-    if checkpoint.digest(parallel.host(state)) != noted.get(last):
-        raise UserError(f"{workdir / 'checkpoints' / str(last)} is not the state that metrics.jsonl notes: delete it")
+    saved_state(config, workdir, last)
     return True
+
+
+def saved_state(config: ConfigDict, workdir: Path, step: int) -> gan.State:
+    """The state of a checkpoint; a `UserError` if it is not the one that the run noted when it was saved."""
+    state = checkpoint.load(workdir / "checkpoints", step, abstract_state(config))
+    noted = {row["step"]: row.get("state_sha256") for row in records.read_jsonl(workdir / "metrics.jsonl")}
+    if checkpoint.digest(parallel.host(state)) != noted.get(step):
+        raise UserError(
+            f"{workdir / 'checkpoints' / str(step)} is not the state that metrics.jsonl notes: restore them, or delete "
+            "that folder to train from the checkpoint before it"
+        )
+    return state
 
 
 def network(config: ConfigDict) -> gan.Gan:
@@ -161,4 +171,4 @@ def position(config: ConfigDict, step: int) -> dict[str, Any]:
 
 def trained_generator(config: ConfigDict, workdir: Path, step: int) -> Any:
     """The generator's variables at a checkpoint."""
-    return checkpoint.load(workdir / "checkpoints", step, abstract_state(config)).generator
+    return saved_state(config, workdir, step).generator

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "gan_da_jax"
 LAYERS = [
     {"errors", "prng", "augment", "models", "metrics", "fitting"},
-    {"gan", "records", "progress"},
+    {"gan", "records", "forms", "progress"},
     {"parallel", "data", "weights", "checkpoint"},
     {"classifiers", "sampling", "configs", "thumbnails"},
     {"config", "features", "leakage"},

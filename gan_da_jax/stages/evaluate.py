@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from gan_da_jax import augment, checkpoint, classifiers, features, leakage, records, run, sampling
 from gan_da_jax.augment import policy
 from gan_da_jax.config import wanted_classes
+from gan_da_jax.data import manifest
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import classes, scores
 from gan_da_jax.metrics.memorisation import Nearest
@@ -29,6 +30,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     names, chosen = classifiers.CLASSIFIERS[settings.classifier].classes, wanted_classes(config)
     if not steps:
         raise UserError(f"{workdir} holds no checkpoint; train it first, with the same --config and --workdir")
+    originals = manifest.originals(workdir / "dataset")
     if dry_run:
         print(f"{workdir}: would score {settings.repeats} x {settings.samples} samples of {len(steps)} checkpoints")
         print(f"{workdir}: by {settings.classifier}, weights: {where}")
@@ -61,7 +63,6 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
 
     wanted = tuple(dict.fromkeys(name for name in (tap, "logits") if name in classifier.taps))
     extract = features.extractor(classifier, wanted)
-    originals = records.load_array(workdir / "dataset" / "originals.npy")
     real = features.cached(
         classifier,
         wanted,

@@ -1,6 +1,7 @@
 """prepare: source -> WORKDIR/dataset, the originals and a manifest of the whole data set."""
 
 import functools
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, export: Pa
 
 def _stay_outside(config: ConfigDict, *places: Path | None) -> None:
     """Refuses to write into the folder that the images come from: a run's pictures would be taken for images of it."""
-    source = Path(config.data.path).expanduser().resolve()
+    source = Path(os.path.expanduser(config.data.path)).resolve()
     for place in places:
         if config.data.source == "folder" and place is not None and place.resolve().is_relative_to(source):
             raise UserError(f"{place} is inside the folder of images, {config.data.path}; choose a place outside of it")
@@ -94,7 +95,7 @@ def _load(config: ConfigDict, parts: tuple[policy.Part, ...]) -> tuple[dict, dic
         pools["more"], ids["more"] = real.pixels[data.count :], real.ids[data.count :]
     if "generated" in sizes:
         ids["generated"] = [f"generated_{i:06d}" for i in range(sizes["generated"])]
-    place = Path(data.path).expanduser().resolve() if data.path else None
+    place = Path(os.path.expanduser(data.path)).resolve() if data.path else None
     source = {
         "kind": data.source,
         "name": source_name(config),

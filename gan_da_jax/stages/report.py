@@ -40,10 +40,10 @@ def main(workdir: Path, *, dry_run: bool = False) -> None:
     html = page.render(workdir.resolve().name, arms, boards, left_out, study, drawn)
     try:
         records.write_json(workdir / "summary.json", {"format": 1, "arms": entries, "boards": findings.entries(boards)})
-        records.write_atomic(workdir / "summary.csv", tables.to_csv(entries).encode())
+        records.write_atomic(workdir / "summary.csv", tables.to_csv(entries).encode(errors="backslashreplace"))
         for name, data in files.items():
             records.write_atomic(target.parent / name, data)
-        records.write_atomic(target, html.encode())
+        records.write_atomic(target, html.encode(errors="backslashreplace"))
         for path in target.parent.iterdir():
             if charts.FILE_NAME.fullmatch(path.name) and path.name not in files:
                 path.unlink()

@@ -44,7 +44,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, wait: bool
         images = parallel.replicate(images)
         state = run.initial_state(config)
         if done:
-            state = checkpoint.load(workdir / "checkpoints", done[-1], state)
+            state = run.saved_state(config, workdir, done[-1])
             print(f"{workdir}: continues from step {done[-1]} of {total}")
         with stop_requests() as requests:
             _train(config, workdir, state, images, requests)

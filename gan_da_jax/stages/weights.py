@@ -1,12 +1,11 @@
 """weights: the published weights of classifiers: list them, fetch one, convert a file, say what a file is."""
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from gan_da_jax import classifiers, records
-from gan_da_jax.errors import UserError
+from gan_da_jax.errors import UserError, did_you_mean
 from gan_da_jax.weights import download, keras_h5, torch_file
 from gan_da_jax.weights.registry import PUBLISHED
 
@@ -30,9 +29,9 @@ def main(words: list[str], *, out: str | None = None, dry_run: bool = False) -> 
         raise UserError(f"--out is for weights convert; weights {words[0]} writes no file of yours")
     for kind, word in zip(action.takes, words[1:], strict=True):
         if kind == "NAME" and word not in PUBLISHED:
-            close = difflib.get_close_matches(word, PUBLISHED, 1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            raise UserError(f"there are no weights {word!r}: {hint}there are: {', '.join(PUBLISHED)}")
+            raise UserError(
+                f"there are no weights {word!r}: {did_you_mean(word, PUBLISHED)}there are: {', '.join(PUBLISHED)}"
+            )
         if kind == "FILE" and not Path(word).is_file():
             raise UserError(f"{word} is not a file: check the path")
     action.function(*words[1:], out=out, dry_run=dry_run)
