@@ -19,11 +19,10 @@ from gan_da_jax.errors import UserError
 
 def cache_dir() -> Path:
     """The folder for downloads and trained classifiers: `GAN_DA_CACHE`, else the platform's cache folder."""
-    path = Path(os.environ.get("GAN_DA_CACHE") or platformdirs.user_cache_dir("gan_da_jax"))
     try:
-        return path.expanduser().absolute()
+        return Path(os.environ.get("GAN_DA_CACHE") or platformdirs.user_cache_dir("gan_da_jax")).expanduser().absolute()
     except RuntimeError:
-        raise UserError(f"the cache {path} is in no home folder: set GAN_DA_CACHE to a folder of your own") from None
+        raise UserError("there is no home folder for the cache: set GAN_DA_CACHE to a folder of your own") from None
 
 
 @contextlib.contextmanager

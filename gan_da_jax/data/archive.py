@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from gan_da_jax.data.images import MAX_BYTES, Images, Unreadable, choose, shown, wanted
 from gan_da_jax.errors import UserError
 
-_PIECE = 4096  # bytes; of as many packed ones, bzip2 makes 82 MB at the most
+_PIECE = 4096  # bytes; LZMA makes 30 MB at the most of as many packed ones
 _BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError)
 
 
@@ -74,6 +74,8 @@ def opened(path: str) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
             entry = entries[name]
             if entry.flag_bits & 1:
                 raise Unreadable("encrypted")
+            if entry.compress_type == zipfile.ZIP_BZIP2:  # its smallest pieces may unpack to gigabytes
+                raise Unreadable("packed with bzip2: pack it with Deflate, or not at all")
             if entry.file_size > MAX_BYTES:
                 raise Unreadable(f"{entry.file_size >> 20} MiB, more than {MAX_BYTES >> 20} MiB")
             try:
