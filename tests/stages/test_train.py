@@ -123,19 +123,6 @@ def test_eight_devices_train_the_same_gan(whole, tmp_path):
     assert np.abs(first[0] - first[1]).max() <= 1
 
 
-def test_batches_must_divide_among_devices(tmp_path):
-    arguments = command("train", tmp_path / "run", train__batch_size=12)
-    done = subprocess.run(
-        [sys.executable, "-m", "gan_da_jax", *arguments],
-        env=environment(8),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 2 and "multiple of the 8 devices" in done.stderr.splitlines()[-1]
-    assert not (tmp_path / "run").exists()
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_saves_and_continues_bit_for_bit(whole, tmp_path, number, capsys):
     process = subprocess.Popen(
