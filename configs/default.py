@@ -23,6 +23,10 @@ def get_config() -> ConfigDict:
     config.data.resize = "stretch"  # stretch (as in the paper) | center_crop (largest centred square first)
     config.data.skip_bad = False  # leave unreadable and duplicate files out, and record them, instead of stopping
 
+    # Megabytes of images that a device may hold; a larger data set is streamed, and trained on bit for bit the same (on
+    # a CPU). 0: half of the device's memory, where it tells.
+    config.data.resident_mb = 0.0
+
     config.augment = ConfigDict()
     # none, contrast, invert, hflip, vflip, generated, duplicate, more; joined by + for equal shares, with arguments as
     # in contrast(factor=1.5)
@@ -35,6 +39,9 @@ def get_config() -> ConfigDict:
     config.model = ConfigDict()
     config.model.latent_dim = 100  # numbers the generator starts from; as in the DCGAN paper
     config.model.width = 64  # channels of the largest feature maps; as in the DCGAN paper
+    # float32 | bfloat16: what layers compute in; parameters, statistics and losses are float32 with either. bfloat16 is
+    # for GPUs and TPUs, where it is several times as fast; on a CPU it is slower.
+    config.model.dtype = "float32"
 
     config.train = ConfigDict()
     config.train.batch_size = 64  # images a step, over all devices together

@@ -16,17 +16,19 @@ from gan_da_jax.data.images import RESIZES
 from gan_da_jax.data.sources import SOURCES
 from gan_da_jax.errors import UserError, did_you_mean
 from gan_da_jax.metrics import classes
-from gan_da_jax.models.dcgan import IMAGE_SIZES
+from gan_da_jax.models.dcgan import DTYPES, IMAGE_SIZES
 
-# Fields that say how to look at a run, and how long to train. They leave what is trained as it is, bit for bit, so they
-# may differ when the same workdir is used again; but generated images come from a GAN that was trained as long.
-FREE_FIELDS = ("train.checkpoint_every", "evaluate.", "augment.generator", "study.")
+# Fields that say how to look at a run or where its images lie, and how long to train. They leave what is trained as it
+# is, bit for bit, so they may differ when the same workdir is used again; but generated images come from a GAN that was
+# trained as long.
+FREE_FIELDS = ("data.resident_mb", "train.checkpoint_every", "evaluate.", "augment.generator", "study.")
 BUDGET_FIELDS = ("train.epochs", "train.kimg")
 
 # The least value that a number may have, what it counts, and the largest: beyond it no device of these years would hold
 # the network or the batch, and no disk the images.
 _RANGES = {
     "data.count": (1, "image", 10**8),
+    "data.resident_mb": (0, "megabytes", 10**9),
     "augment.count": (1, "image, or set augment.policy to none", 10**8),
     "model.latent_dim": (1, "number", 2**16),
     "model.width": (1, "channel", 2**12),
@@ -82,6 +84,7 @@ def check(config: ConfigDict) -> None:
         ("data.source", tuple(SOURCES)),
         ("data.resize", RESIZES),
         ("data.image_size", IMAGE_SIZES),
+        ("model.dtype", DTYPES),
         ("evaluate.classifier", tuple(CLASSIFIERS)),
     ):
         if fields[name] not in allowed:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from gan_da_jax import records
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics.summary import KEYS
+from gan_da_jax.models.dcgan import IMAGE_SIZES
 
 
 class Kind(NamedTuple):
@@ -25,6 +26,7 @@ TEXT = Kind("a text", lambda value: isinstance(value, str))
 COUNT = Kind("a whole number of at least 0", lambda value: type(value) is int and 0 <= value < 2**53)
 NUMBER = Kind("a finite number", _number)
 POSITIVE = Kind("a finite number above 0", lambda value: _number(value) and value > 0)
+SIDE = Kind(f"one of {', '.join(map(str, IMAGE_SIZES))}", lambda value: type(value) is int and value in IMAGE_SIZES)
 SHA256 = Kind("64 hex digits", lambda value: isinstance(value, str) and len(value) == 64 and value.isalnum())
 
 # A form is a kind; {name: form}, in which a name may be absent if it ends in ?; {...: form}, whatever the names;
@@ -43,7 +45,13 @@ _SPLIT = ("inception_score", "real_inception_score", "kid")  # scores with a sta
 _POSITION = {"step": COUNT, "epoch": POSITIVE, "kimg": POSITIVE}
 
 CONFIG = {
-    "config": {"seed": COUNT, "augment": {"policy": TEXT}, "train": {"batch_size": COUNT}, "model": {"width": COUNT}},
+    "config": {
+        "seed": COUNT,
+        "data": {"image_size": SIDE},
+        "augment": {"policy": TEXT},
+        "model": {"latent_dim": COUNT, "width": COUNT},
+        "train": {"batch_size": COUNT},
+    },
     "versions": {...: TEXT},
     "devices": [TEXT],
     "backend": TEXT,

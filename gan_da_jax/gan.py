@@ -16,6 +16,8 @@ import optax
 
 from gan_da_jax.models import dcgan
 
+METRICS = ("generator_loss", "discriminator_loss", "real_logit", "fake_logit")  # of each update, see `update`
+
 
 @flax.struct.dataclass
 class State:
@@ -47,12 +49,21 @@ class Gan:
 
 
 def create(
-    *, image_size: int, latent_dim: int = 100, width: int = 64, learning_rate: float = 2e-4, beta1: float = 0.5
+    *,
+    image_size: int,
+    latent_dim: int = 100,
+    width: int = 64,
+    learning_rate: float = 2e-4,
+    beta1: float = 0.5,
+    dtype: str = "float32",
 ) -> Gan:
-    """A DCGAN for square images of `image_size` (32, 64, 128 or 256) pixels, `width` channels at the largest maps."""
+    """A DCGAN for square images of `image_size` (32, 64, 128 or 256) pixels, `width` channels at the largest maps.
+
+    Its layers compute in `dtype`, float32 or bfloat16; parameters, statistics, losses and the optimizer are float32.
+    """
     return Gan(
-        generator=dcgan.Generator(image_size=image_size, width=width),
-        discriminator=dcgan.Discriminator(image_size=image_size, width=width),
+        generator=dcgan.Generator(image_size=image_size, width=width, dtype=dtype),
+        discriminator=dcgan.Discriminator(image_size=image_size, width=width, dtype=dtype),
         optimizer=optax.adam(learning_rate, b1=beta1, b2=0.999),
         latent_dim=latent_dim,
     )
@@ -84,8 +95,8 @@ def generator_loss(fake_logits: jax.Array) -> jax.Array:
 
 
 def normalize(images: jax.Array) -> jax.Array:
-    """Pixels uint8 in [0, 255] to float32 in [-1, 1]."""
-    return images.astype(jnp.float32) / 127.5 - 1
+    """Pixels uint8 in [0, 255] to float32 in [-1, 1]; to float64 where JAX computes in it."""
+    return images.astype(float) / 127.5 - 1
 
 
 def quantize(images: jax.Array) -> jax.Array:
@@ -191,8 +202,8 @@ def run_steps(
     Args:
         gan: the networks and the optimizer.
         state: the state before.
-        images: uint8 [N, S, S, 3], all images, whole on every device.
-        indices: int32 [K, b], the images of each update that are this device's.
+        images: uint8 [N, S, S, 3]; N is any number, and devices may hold different images.
+        indices: int32 [K, b], which of them are this device's in each update.
         count: int32 scalar in [0, K], the updates to do.
         key: PRNG key of the latents.
         axis_name: as in `update`.
@@ -203,20 +214,15 @@ def run_steps(
     batch = indices.shape[1]
     devices, device = (1, 0) if axis_name is None else (jax.lax.axis_size(axis_name), jax.lax.axis_index(axis_name))
 
-    def one_update(state, chosen):
+    def body(position, carry):
+        state, metrics = carry
         latents = jax.random.normal(jax.random.fold_in(key, state.step), (devices * batch, gan.latent_dim))
         latents = jax.lax.dynamic_slice_in_dim(latents, device * batch, batch)
-        return update(gan, state, images[chosen], latents, axis_name=axis_name)
+        state, found = update(gan, state, images[indices[position]], latents, axis_name=axis_name)
+        return state, {name: metrics[name].at[position].set(value) for name, value in found.items()}
 
-    def no_update(state, chosen):
-        _, metrics = jax.eval_shape(one_update, state, chosen)
-        return state, jax.tree.map(lambda metric: jnp.full(metric.shape, jnp.nan, metric.dtype), metrics)
-
-    def body(state, position_and_chosen):
-        position, chosen = position_and_chosen
-        return jax.lax.cond(position < count, one_update, no_update, state, chosen)
-
-    return jax.lax.scan(body, state, (jnp.arange(indices.shape[0]), indices))
+    metrics = {name: jnp.full(len(indices), jnp.nan, jnp.float32) for name in METRICS}
+    return jax.lax.fori_loop(0, count, body, (state, metrics))
 
 
 def sample(gan: Gan, generator: Any, latents: jax.Array) -> jax.Array:

@@ -86,7 +86,7 @@ def read(meters: Sequence[Meter], samples: np.ndarray) -> dict[str, Any]:
 
 
 def _cached(originals: np.ndarray, part: policy.Part) -> Meter:
-    twins = np.asarray(augment.apply(part.op, part.arguments, originals))
+    twins = augment.apply(part.op, part.arguments, originals)
     identity = {
         "code": [records.file_sha256(file) for file in (attributes.__file__, fitting.__file__, __file__)],
         "shape": originals.shape,

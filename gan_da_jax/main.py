@@ -20,7 +20,7 @@ from gan_da_jax.augment import policy
 from gan_da_jax.config import augmented_count, check, generator_config, generator_workdir, require_field
 from gan_da_jax.data.images import shown
 from gan_da_jax.errors import Failure, UserError, did_you_mean
-from gan_da_jax.stages import evaluate, prepare, report, score, study, train, weights
+from gan_da_jax.stages import compare, evaluate, prepare, report, score, study, train, weights
 
 
 def _define(arguments: list[str]) -> flags.FlagValues:
@@ -36,13 +36,25 @@ def _define(arguments: list[str]) -> flags.FlagValues:
     )
     flags.DEFINE_string("only", None, "study: ARM or SOURCE/ARM, to do its runs alone.", flag_values=values)
     flags.DEFINE_integer("index", None, "study: the number of an arm, likewise, from 0.", flag_values=values)
-    flags.DEFINE_string("images", None, "score: a folder, .zip, .npz or .npy of images.", flag_values=values)
+    flags.DEFINE_string(
+        "images",
+        None,
+        "score: a folder, .zip, .npz or .npy of images, or a .pth or .safetensors of a DCGAN's generator.",
+        flag_values=values,
+    )
     flags.DEFINE_string("reference", None, "score: what to compare them with, likewise.", flag_values=values)
     flags.DEFINE_string("classifier", None, "score: the network; inception_v3_2015 if not given.", flag_values=values)
     flags.DEFINE_string("weights", None, "score: its weight file; the published one if not given.", flag_values=values)
     flags.DEFINE_string("tap", None, "score: the layer that is compared; 2048 of Inception.", flag_values=values)
     flags.DEFINE_integer("splits", None, "score: parts of the Inception Score; 10 if not given.", flag_values=values)
-    flags.DEFINE_string("out", None, "score, weights convert: the file to write.", flag_values=values)
+    flags.DEFINE_integer("samples", None, "score: of a generator's weights; 1000 if not given.", flag_values=values)
+    flags.DEFINE_bool("train", None, "compare: also train both, and score them.", flag_values=values)
+    flags.DEFINE_string(
+        "out",
+        None,
+        "score, compare, weights convert: the file to write; weights export: the folder.",
+        flag_values=values,
+    )
     flags.DEFINE_string(
         "probabilities", None, "score: a .npz file for the class probabilities of each image.", flag_values=values
     )
@@ -96,13 +108,22 @@ def _enough_memory() -> Iterator[None]:
         reason = " ".join(str(error).split())[:200] or "no more is to be had"
         raise UserError(
             f"the memory is used up ({reason}): lower config.train.batch_size, config.model.width, "
-            "config.data.image_size or config.data.count, give smaller images to score, or end what else runs there"
+            "config.data.image_size or config.data.resident_mb, score smaller images, or end what else runs there"
         ) from None
 
 
 def _report(workdir: Path, *, dry_run: bool, config: ConfigDict | None = None) -> None:
     """Reports; a config, which all verbs on a workdir may be given, decides nothing here."""
     report.main(workdir, dry_run=dry_run)
+
+
+def _compare(config: ConfigDict, **given: Any) -> None:
+    def perform(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
+        _train(config, workdir, dry_run=dry_run)
+        if not dry_run:
+            evaluate.main(config, workdir)
+
+    compare.main(config, perform=perform, score=evaluate.main, **given)
 
 
 class Verb(NamedTuple):
@@ -144,10 +165,16 @@ VERBS = {
         "scores any images against any reference; needs no config",
         score.main,
         ("images",),
-        ("reference", "classifier", "weights", "tap", "splits", "out", "probabilities"),
+        ("reference", "classifier", "weights", "tap", "splits", "samples", "out", "probabilities"),
+    ),
+    "compare": Verb(
+        "this package beside PyTorch: the same numbers? how fast? with --train, as good?",
+        _compare,
+        ("config",),
+        ("workdir", "train", "out"),
     ),
     "weights": Verb(
-        "classifiers' weights: list, fetch NAME, convert FILE NAME [--out=FILE], check FILE",
+        "classifiers' weights: list, fetch NAME, convert FILE NAME, check FILE; a run's: export RUN [STEP] --out=DIR",
         weights.main,
         (),
         ("out",),
@@ -245,9 +272,11 @@ def _reason(error: BaseException) -> str:
 
 
 def _compilation_cache() -> None:
-    """Keeps what XLA has compiled between processes, unless the user has set a place of their own."""
+    """Keeps what XLA has compiled between processes, unless the user has set a place or a limit of their own."""
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(records.cache_dir() / "xla"))
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # a start compiles many small programs
 
 
 def _line(message: str) -> str:

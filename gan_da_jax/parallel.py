@@ -39,32 +39,65 @@ def _whole() -> jax.sharding.NamedSharding:
     return jax.sharding.NamedSharding(jax.sharding.Mesh(np.array(jax.devices()), (AXIS,)), jax.sharding.PartitionSpec())
 
 
+def memory() -> int | None:
+    """The bytes of memory of one device; None where it does not tell, as a CPU does not."""
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    return statistics.get("bytes_limit")
+
+
+def scatter(images: np.ndarray, indices: np.ndarray) -> jax.Array:
+    """Puts on every device the images that are its own of some steps, in the order of the steps, and waits for it.
+
+    Args:
+        images: [N, ...], on the host.
+        indices: int [K, batch], the images of each step, `batch` a multiple of the number of devices.
+
+    Returns:
+        [devices of this process, K * batch / devices, ...], the first axis split between them.
+    """
+    chosen = _mine(indices).swapaxes(0, 1)
+    gathered = images[chosen.reshape(len(chosen), -1)]
+    mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (AXIS,))
+    placement = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+    return jax.block_until_ready(jax.device_put(gathered, placement))
+
+
+def _mine(indices: np.ndarray) -> np.ndarray:
+    """Splits the batches [K, batch] evenly between all devices: [K, devices of this process, batch / devices]."""
+    mine = [i for i, device in enumerate(jax.devices()) if device.process_index == jax.process_index()]
+    return indices.reshape(len(indices), jax.device_count(), -1)[:, mine]
+
+
 def host(tree: Any) -> Any:
     """Copies a tree of arrays that are whole on every device to the host, as NumPy arrays."""
     return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_shards[0].data), tree)
 
 
-def training_steps(gan: gan_lib.Gan) -> Callable[..., tuple[gan_lib.State, dict[str, jax.Array]]]:
+def training_steps(
+    gan: gan_lib.Gan, *, scattered: bool = False
+) -> Callable[..., tuple[gan_lib.State, dict[str, jax.Array]]]:
     """Compiles `gan.run_steps` for all devices.
+
+    Args:
+        gan: the networks and the optimizer.
+        scattered: whether each device has images of its own, as from `scatter`, which its indices then refer to.
 
     Returns:
         A function (state, images uint8 [N, S, S, 3], indices int32 [K, batch], count, key) -> (state, metrics [K])
         where `batch` is the global batch, a multiple of the number of devices. State and images are whole on every
-        device (`replicate`); the state that is passed in is used up.
+        device (`replicate`), unless these are scattered; the state that is passed in is used up.
     """
     # out_axes=None takes device 0's value unchecked: gan.update makes all devices agree, and a test holds it to that.
     mapped = jax.pmap(
         functools.partial(gan_lib.run_steps, gan, axis_name=AXIS),
         axis_name=AXIS,
-        in_axes=(None, None, 1, None, None),
+        in_axes=(None, 0 if scattered else None, 1, None, None),
         out_axes=None,
         donate_argnums=0,
     )
-    mine = [i for i, device in enumerate(jax.devices()) if device.process_index == jax.process_index()]
 
     def run(state, images, indices, count, key):
-        split = indices.reshape(len(indices), jax.device_count(), -1)
-        return mapped(state, images, split[:, mine], np.int32(count), key)
+        return mapped(state, images, _mine(indices), np.int32(count), key)
 
     return run
 

@@ -113,8 +113,18 @@ def save_arrays(path: str | Path, **arrays: np.ndarray) -> None:
 
 def load_array(path: str | Path) -> np.ndarray:
     """Reads a `.npy` file; one that is absent, truncated or holds pickled objects is a `UserError` that names it."""
+    return _array(path, lazy=False)
+
+
+def map_array(path: str | Path) -> np.ndarray:
+    """Opens a `.npy` file as an array that cannot be written to and is read where it is used; see `load_array`."""
+    return _array(path, lazy=True)
+
+
+def _array(path: str | Path, *, lazy: bool) -> np.ndarray:
     try:
-        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))  # no header claims more than the file has
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # fails where the header claims more than there is
+        return mapped if lazy else np.array(mapped)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: is this the workdir of a run?") from None
     except (ValueError, EOFError, OSError) as error:

@@ -114,13 +114,16 @@ def network(config: ConfigDict) -> gan.Gan:
         width=config.model.width,
         learning_rate=config.train.learning_rate,
         beta1=config.train.beta1,
+        dtype=config.model.dtype,
     )
 
 
 def initial_state(config: ConfigDict) -> gan.State:
     """The state before the first step, whole on every device."""
     key = prng.stream(config.seed, "init")
-    return parallel.replicate(jax.jit(lambda key: gan.init(network(config), key))(key))
+    # It runs once, and XLA takes longer to optimize it than it does to run. At level 0 the numbers would be others.
+    options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+    return parallel.replicate(jax.jit(lambda key: gan.init(network(config), key), compiler_options=options)(key))
 
 
 def abstract_state(config: ConfigDict) -> gan.State:
@@ -132,6 +135,13 @@ def abstract_state(config: ConfigDict) -> gan.State:
 def images(config: ConfigDict) -> int:
     """The size of the data set: originals and augmented images."""
     return config.data.count + augmented_count(config)
+
+
+def resident_bytes(config: ConfigDict) -> float | None:
+    """The bytes of images that a device may hold; None for any number."""
+    memory = parallel.memory()
+    automatic = memory and memory / 2
+    return config.data.resident_mb * 1e6 or automatic
 
 
 def total_steps(config: ConfigDict) -> int:

@@ -724,14 +724,15 @@ def test_memory_that_is_used_up_says_what_to_lower(verb, given, error, tmp_path,
 
     monkeypatch.setattr(parallel, "replicate", fail)
     monkeypatch.setattr("gan_da_jax.classifiers.load", fail)
-    shutil.rmtree(tmp_path)
-    tmp_path.mkdir()
     images = folder(tmp_path)
     arguments = [verb, *given, *([f"--workdir={tmp_path}/run"] if given else [f"--images={images}"])]
     assert main(arguments) == 2
     line = capsys.readouterr().err.strip()
     assert line.count("\n") == 0 and line.startswith("error: the memory is used up (") and "99 bytes" in line
-    assert all(field in line for field in ("train.batch_size", "model.width", "data.image_size", "smaller images"))
+    assert all(
+        field in line
+        for field in ("train.batch_size", "model.width", "data.image_size", "data.resident_mb", "smaller images")
+    )
 
 
 def test_batches_that_the_memory_does_not_hold_are_halved(monkeypatch):

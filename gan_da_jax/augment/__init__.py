@@ -10,8 +10,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gan_da_jax.augment import colour, geometry
+
+_BLOCK = 64  # images on the device at once, as float32 four times as large
 
 
 def identity(image: jax.Array) -> jax.Array:
@@ -42,26 +45,34 @@ OPS: dict[str, Op] = {
 }
 
 
-@functools.partial(jax.jit, static_argnames=("op", "arguments"))
-def apply(op: str, arguments: tuple[tuple[str, float], ...], images: jax.Array) -> jax.Array:
-    """Runs one op over many images on the device.
+def apply(op: str, arguments: tuple[tuple[str, float], ...], images: np.ndarray) -> np.ndarray:
+    """Runs one op over any number of images on the device, which holds a block of them at a time.
 
     Args:
         op: a key of `OPS`.
         arguments: the op's parameters by name, as in `(("factor", 1.5),)`.
-        images: uint8 [n, H, W, 3].
+        images: uint8 [n, H, W, 3], on the host.
 
     Returns:
-        uint8 [n, H, W, 3]; levels are rounded to the nearest and clipped to 0..255.
+        uint8 [n, H, W, 3], on the host; levels are rounded to the nearest and clipped to 0..255.
     """
+    made = np.empty_like(images, subok=False)
+    for start in range(0, len(images), _BLOCK):
+        block = images[start : start + _BLOCK]
+        # Filled up with copies of the last image: one shape, and so one compilation, serves every number of images.
+        whole = np.concatenate([block, np.repeat(block[-1:], _BLOCK - len(block), axis=0)])
+        made[start : start + _BLOCK] = np.asarray(_apply(op, arguments, whole))[: len(block)]
+    return made
+
+
+@functools.partial(jax.jit, static_argnames=("op", "arguments"))
+def _apply(op: str, arguments: tuple[tuple[str, float], ...], images: jax.Array) -> jax.Array:
     function = functools.partial(OPS[op].function, **dict(arguments))
 
     def levels(image: jax.Array) -> jax.Array:
         return jnp.clip(jnp.round(function(image.astype(jnp.float32) / 255) * 255), 0, 255).astype(jnp.uint8)
 
-    return jax.lax.map(
-        levels, images, batch_size=64
-    )  # in blocks: all images at once as float32 would be four times as large
+    return jax.vmap(levels)(images)
 
 
 def signature(op: str) -> Mapping[str, float]:

@@ -4,8 +4,6 @@ import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gan_da_jax import augment, forms, records
@@ -15,8 +13,8 @@ from gan_da_jax.errors import UserError
 POOLS = ("originals", "generated", "more")
 
 
-def images(parts: Sequence[policy.Part], draws: Sequence[policy.Draw], pools: Mapping[str, np.ndarray]) -> jax.Array:
-    """Makes the data set on the device.
+def images(parts: Sequence[policy.Part], draws: Sequence[policy.Draw], pools: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Makes the data set, on the host: it may be larger than the device's memory.
 
     Args:
         parts: the policy, as `policy.parse` gives it.
@@ -24,14 +22,20 @@ def images(parts: Sequence[policy.Part], draws: Sequence[policy.Draw], pools: Ma
         pools: uint8 [n, S, S, 3] by name: `originals`, and `generated` and `more` where the policy needs them.
 
     Returns:
-        uint8 [originals + len(draws), S, S, 3]: the originals, then the augmented images in the order of `draws`.
+        uint8 [originals + len(draws), S, S, 3]: the originals, then the augmented images in the order of `draws`. With
+        no draws it is the array of the originals itself.
     """
-    arguments = dict(parts)
-    blocks = [jnp.asarray(pools["originals"])]
+    originals, arguments = pools["originals"], dict(parts)
+    if not draws:
+        return originals
+    pixels = np.empty((len(originals) + len(draws), *originals.shape[1:]), np.uint8)
+    pixels[: len(originals)] = originals
+    end = len(originals)
     for op, group in itertools.groupby(draws, key=lambda draw: draw.op):
         chosen = pools[augment.OPS[op].pool][[draw.source_index for draw in group]]
-        blocks.append(augment.apply(op, arguments[op], jnp.asarray(chosen)))
-    return jnp.concatenate(blocks)
+        start, end = end, end + len(chosen)
+        pixels[start:end] = augment.apply(op, arguments[op], chosen)
+    return pixels
 
 
 def build(
@@ -59,7 +63,7 @@ def build(
     parts = policy.parse(policy_text)
     originals = len(pools["originals"])
     draws = policy.draw(parts, count=count, originals=originals, seed=seed) if parts else []
-    pixels = np.asarray(images(parts, draws, pools))
+    pixels = images(parts, draws, pools)
     whole = [policy.Draw("original", i) for i in range(originals)] + draws
     rows = [
         {
@@ -100,14 +104,15 @@ def originals(dataset: Path) -> np.ndarray:
     return pixels
 
 
-def load(dataset: Path) -> tuple[dict, jax.Array]:
-    """Makes a prepared data set on the device and proves it by its hash.
+def load(dataset: Path) -> tuple[dict, np.ndarray]:
+    """Makes a prepared data set and proves it by its hash.
 
     Args:
         dataset: the folder that holds `manifest.json` and `originals.npy`.
 
     Returns:
-        The manifest, and the images uint8 [n, S, S, 3].
+        The manifest, and the images uint8 [n, S, S, 3], on the host; those that are no more than originals stay in
+        their file and are read as they are needed.
 
     Raises:
         UserError: a file is absent or unreadable, or the images are not those of the manifest.
@@ -116,13 +121,12 @@ def load(dataset: Path) -> tuple[dict, jax.Array]:
     try:
         draws = [policy.Draw(row["op"], row["source_index"]) for row in manifest["records"] if row["op"] != "original"]
         needed = {"originals"} | {augment.OPS[op].pool for op, _ in draws}
-        pools = {pool: records.load_array(dataset / f"{pool}.npy") for pool in POOLS if pool in needed}
+        pools = {pool: records.map_array(dataset / f"{pool}.npy") for pool in POOLS if pool in needed}
         pixels = images(policy.parse(manifest["policy"]), draws, pools)
     except (KeyError, TypeError, IndexError, ValueError):
         raise _other(dataset) from None
-    whole = np.asarray(pixels)
-    _prove(dataset, whole, manifest["records"])
-    if records.sha256(whole) != manifest["images_sha256"] or len(draws) != manifest["count"]:
+    _prove(dataset, pixels, manifest["records"])
+    if records.sha256(pixels) != manifest["images_sha256"] or len(draws) != manifest["count"]:
         raise _other(dataset)
     return manifest, pixels
 

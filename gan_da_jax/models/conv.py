@@ -3,14 +3,20 @@
 Images are NHWC and kernels HWIO, [4, 4, channels in, channels out], both ways. A torch weight becomes such a kernel by
 one transpose: Conv2d [out, in, 4, 4] by (2, 3, 1, 0) and ConvTranspose2d [in, out, 4, 4] by (2, 3, 0, 1).
 
-Each has two forms of the same sums. A GPU or a TPU wants XLA's own convolution. On a CPU, XLA runs the gradients of
-strided convolutions many times slower than products of matrices, so there each layer and each gradient is one product
+Each has three forms of the same sums. A GPU or a TPU wants XLA's own convolution. On a CPU, XLA runs the gradients of
+strided convolutions many times slower than products of matrices. So there each layer and each gradient is one product
 among three matrices: the smaller image as [positions, channels], the larger as [positions, 16 * channels], the 4x4
-patches that those positions see, and the kernel as [channels of the smaller, 16 * channels of the larger].
+patches that those positions see, and the kernel as [channels of the smaller, 16 * channels of the larger]; or, where
+there are channels enough to pay for it, nine smaller products (`winograd`).
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from gan_da_jax.models import winograd
 
 # Between HWIO and the layout of the matrix, [channels of the smaller image, 4, 4, channels of the larger]. A kernel of
 # millions of numbers is better kept and trained in that layout: the transposes cancel, and its gradient needs none.
@@ -18,14 +24,29 @@ CONV_FROM_MATRIX, CONV_TO_MATRIX = (1, 2, 3, 0), (3, 0, 1, 2)
 CONV_TRANSPOSE_FROM_MATRIX, CONV_TRANSPOSE_TO_MATRIX = (1, 2, 0, 3), (2, 0, 1, 3)
 
 
+# Below so many channels of the larger image, one product is faster than nine. Measured on a CPU with DCGANs of width 4
+# to 64: at width 64, nine make a whole training step 1.4 times as fast; at width 4, 0.7 times.
+_WINOGRAD_CHANNELS = 16
+
+
 def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Halves an image, [b, H, W, C] by [4, 4, C, F] to [b, H // 2, W // 2, F], in the form for the default backend."""
-    return (conv_matmul if jax.default_backend() == "cpu" else conv_native)(x, kernel)
+    """Halves an image, [b, H, W, C] by [4, 4, C, F] to [b, H // 2, W // 2, F], in the form that is fastest here."""
+    return _fastest(conv_native, conv_matmul, conv_winograd, x.shape[1:], x.dtype)(x, kernel)
 
 
 def conv_transpose(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Doubles an image, [b, H, W, C] by [4, 4, C, F] to [b, 2H, 2W, F], in the form for the default backend."""
-    return (conv_transpose_matmul if jax.default_backend() == "cpu" else conv_transpose_native)(x, kernel)
+    """Doubles an image, [b, H, W, C] by [4, 4, C, F] to [b, 2H, 2W, F], in the form that is fastest here."""
+    larger = (2 * x.shape[1], 2 * x.shape[2], kernel.shape[-1])
+    return _fastest(conv_transpose_native, conv_transpose_matmul, conv_transpose_winograd, larger, x.dtype)(x, kernel)
+
+
+def _fastest(native: Callable, matmul: Callable, winograd: Callable, larger: tuple[int, ...], dtype: Any) -> Callable:
+    """The form for the default backend, the larger image [H, W, C], and a dtype."""
+    if jax.default_backend() != "cpu":
+        return native
+    height, width, channels = larger
+    exact = dtype == jnp.float32  # bfloat16 has no digits to spare for sums before the products
+    return winograd if exact and height % 4 == width % 4 == 0 and channels >= _WINOGRAD_CHANNELS else matmul
 
 
 def conv_native(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -55,6 +76,16 @@ def conv_matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
 def conv_transpose_matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """`conv_transpose` as a product of matrices; it can be differentiated once, in reverse."""
     return _double(x, kernel.transpose(CONV_TRANSPOSE_TO_MATRIX))
+
+
+def conv_winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`conv` as nine products of matrices, H and W being multiples of 4; it can be differentiated once, in reverse."""
+    return winograd.halve(x, kernel.transpose(CONV_TO_MATRIX))
+
+
+def conv_transpose_winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`conv_transpose` as nine products of matrices, H and W being even; it can be differentiated once, in reverse."""
+    return winograd.double(x, kernel.transpose(CONV_TRANSPOSE_TO_MATRIX))
 
 
 # Below, a kernel is [F, 4, 4, C], with F the channels of the smaller image and C those of the larger.

@@ -2,16 +2,21 @@
 
 As that paper has it: kernels start from N(0, 0.02) and the scales of BatchNorm from N(1, 0.02), no layer has a bias but
 BatchNorm, rectifiers are plain in the generator and leaky in the discriminator.
+
+Layers compute in `dtype`. Whatever it is, parameters, the statistics of BatchNorm and the outputs are float32. For the
+sake of comparisons, all can be float64 where JAX has it enabled; a dtype of `float` means whichever of both it is.
 """
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.models import conv
 
 IMAGE_SIZES = (32, 64, 128, 256)
+DTYPES = ("float32", "bfloat16")
 
 _normal = nn.initializers.normal(0.02)
 
@@ -41,7 +46,7 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Applies the layer."""
-        kernel = self.param("kernel", _normal, (self.features, 4, 4, x.shape[-1]))
+        kernel = self.param("kernel", _normal, (self.features, 4, 4, x.shape[-1])).astype(x.dtype)
         return conv.conv(x, kernel.transpose(conv.CONV_FROM_MATRIX))
 
 
@@ -56,7 +61,7 @@ class ConvTranspose(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Applies the layer."""
-        kernel = self.param("kernel", _normal, (x.shape[-1], 4, 4, self.features))
+        kernel = self.param("kernel", _normal, (x.shape[-1], 4, 4, self.features)).astype(x.dtype)
         return conv.conv_transpose(x, kernel.transpose(conv.CONV_TRANSPOSE_FROM_MATRIX))
 
 
@@ -67,6 +72,7 @@ def _batch_norm(x, train, axis_name):
         epsilon=1e-5,
         scale_init=lambda *shape_and_key: 1 + _normal(*shape_and_key),
         axis_name=axis_name,
+        dtype=x.dtype,  # it still takes means and variances in float32
     )(x)
 
 
@@ -75,6 +81,7 @@ class Generator(nn.Module):
 
     image_size: int
     width: int
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, latents: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
@@ -85,11 +92,12 @@ class Generator(nn.Module):
         """
         first, *others = channels(self.image_size, self.width)
         # On an image of one pixel the first layer, a transposed convolution to 4x4, is a dense one.
-        x = nn.Dense(16 * first, use_bias=False, kernel_init=_normal)(latents).reshape(-1, 4, 4, first)
+        x = nn.Dense(16 * first, use_bias=False, kernel_init=_normal, dtype=self.dtype)(latents)
+        x = x.reshape(-1, 4, 4, first)
         for features in [*others, 3]:
             x = nn.relu(_batch_norm(x, train, axis_name))
             x = ConvTranspose(features)(x)
-        return jnp.tanh(x)
+        return jnp.tanh(x.astype(float))
 
 
 class Discriminator(nn.Module):
@@ -97,13 +105,15 @@ class Discriminator(nn.Module):
 
     image_size: int
     width: int
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
         """Judges images; `train` and `axis_name` are as in the generator."""
         first, *others = reversed(channels(self.image_size, self.width))
-        x = nn.leaky_relu(Conv(first)(images), 0.2)
+        x = nn.leaky_relu(Conv(first)(images.astype(self.dtype)), 0.2)
         for features in others:
             x = nn.leaky_relu(_batch_norm(Conv(features)(x), train, axis_name), 0.2)
         # To an image of one pixel the last layer, a convolution of 4x4, is a dense one.
-        return nn.Dense(1, use_bias=False, kernel_init=_normal)(x.reshape(x.shape[0], -1))[:, 0]
+        logits = nn.Dense(1, use_bias=False, kernel_init=_normal, dtype=self.dtype)(x.reshape(x.shape[0], -1))
+        return logits[:, 0].astype(float)

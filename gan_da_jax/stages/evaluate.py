@@ -145,7 +145,7 @@ def _certainty(images: np.ndarray, logits: np.ndarray) -> np.ndarray:
 def _variants(originals: np.ndarray, policy_text: str) -> list[np.ndarray]:
     """What a sample may be a copy of: the originals, their mirror images, and what the run's policy makes of them."""
     parts = [part for part in policy.parse(policy_text) if augment.OPS[part.op].function is not augment.identity]
-    made = [np.asarray(augment.apply(op, arguments, originals)) for op, arguments in parts if op != "hflip"]
+    made = [augment.apply(op, arguments, originals) for op, arguments in parts if op != "hflip"]
     return [originals, originals[:, :, ::-1], *made]
 
 

@@ -58,7 +58,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, export: Pa
         records.write_json(dataset / "manifest.json", made)  # last: with it, the data set is complete
         print(f"{dataset}: {_summary(made)}")
     if export is not None and not dry_run:
-        _export(made, np.asarray(pixels), export)
+        _export(made, pixels, export)
 
 
 def _stay_outside(config: ConfigDict, *places: Path | None) -> None:
@@ -136,7 +136,7 @@ def _preview(parts: tuple[policy.Part, ...], pools: dict[str, np.ndarray], colum
     """A row of originals, and for each op a row of what it makes of them (or of its own pool)."""
     rows = [pools["originals"][:columns]]
     for op, arguments in parts:
-        rows.append(np.asarray(augment.apply(op, arguments, pools[augment.OPS[op].pool][:columns])))
+        rows.append(augment.apply(op, arguments, pools[augment.OPS[op].pool][:columns]))
     width = max(map(len, rows))
     blank = np.full((width, *rows[0].shape[1:]), 255, np.uint8)
     return sampling.grid(np.concatenate([np.concatenate([row, blank[len(row) :]]) for row in rows]), columns=width)

@@ -1,20 +1,23 @@
 """score: any images, against any reference, by any classifier -> a table and a JSON file."""
 
 import contextlib
+import functools
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gan_da_jax import classifiers, features, records
+from gan_da_jax import classifiers, features, gan, records, sampling
 from gan_da_jax.classifiers import Classifier
 from gan_da_jax.data import collection
 from gan_da_jax.data.images import shown
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import classes, scores
+from gan_da_jax.weights import dcgan
 
-SEED = 2020  # of the shuffle before splitting, of KID's subsets and of the bootstrap; that of torch-fidelity
+SEED = 2020  # of a generator's latents, the shuffle before splitting, KID's subsets, the bootstrap; torch-fidelity's
+_WEIGHTS = (".pth", ".pt", ".safetensors")
 
 
 def main(
@@ -25,19 +28,21 @@ def main(
     weights: str = "",
     tap: str | None = None,
     splits: int = 10,
+    samples: int | None = None,
     out: str | None = None,
     probabilities: str | None = None,
     dry_run: bool = False,
 ) -> None:
-    """Scores a folder, zip, `.npz` or `.npy` of images.
+    """Scores a folder, zip, `.npz` or `.npy` of images, or what the generator of a DCGAN makes.
 
     Args:
-        images: what is scored.
+        images: what is scored; a `.pth`, `.pt` or `.safetensors` file holds a generator's weights, as PyTorch has them.
         reference: what it is compared with, likewise; its features are kept in the cache.
         classifier: a key of `classifiers.CLASSIFIERS`.
         weights: its weight file; "" for the published one.
         tap: the layer whose features are compared; None takes the network's usual one, `2048` of Inception.
         splits: of the Inception Score.
+        samples: how many images a generator makes, from latents by the seed that the result has; 1000 if None.
         out: a `.json` file to write.
         probabilities: a `.npz` file to write: `probabilities` float32 [n, K], the names of the `images` [n], and of the
             `classes` [K].
@@ -56,7 +61,12 @@ def main(
     if probabilities is not None:
         _require_place("--probabilities", Path(probabilities), ".npz")
     with contextlib.ExitStack() as stack:
-        own = stack.enter_context(collection.opened(images))
+        if images.endswith(_WEIGHTS):
+            own = _samples(images, 1000 if samples is None else samples)
+        elif samples is not None:
+            raise UserError(f"--samples={samples} is for a generator's weights, but {shown(images)} are images already")
+        else:
+            own = stack.enter_context(collection.opened(images))
         other = None if reference is None else stack.enter_context(collection.opened(reference))
         for several in (own, other) if other else (own,):
             for _ in several.read():  # a bad file shows now, not when the network has worked for an hour
@@ -107,6 +117,23 @@ def main(
     if out is not None:
         records.write_json(out, result)
     print(_table(result))
+
+
+def _samples(path: str, count: int) -> collection.Collection:
+    """What the generator of a weight file makes, from latents by `SEED`."""
+    if count < 1:
+        raise UserError(f"--samples is {count}, but it is at least 1 image")
+    network = dcgan.load(path)
+    if network.kind != "generator":
+        raise UserError(f"{path} holds a discriminator, which makes no images: give the generator's weights")
+    of = gan.create(image_size=network.image_size, latent_dim=network.latent_dim, width=network.width)
+    latents = sampling.latents(seed=SEED, stream="score", count=count, latent_dim=network.latent_dim)
+
+    @functools.cache
+    def pixels() -> np.ndarray:
+        return sampling.sampler(of)(network.variables, latents)
+
+    return collection.Collection([str(number) for number in range(count)], lambda: iter(pixels()))
 
 
 def _require_place(flag: str, out: Path, suffix: str) -> None:

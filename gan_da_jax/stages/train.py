@@ -7,13 +7,13 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax import checkpoint, gan, parallel, prng, records, run, sampling
-from gan_da_jax.data import manifest, order
+from gan_da_jax import checkpoint, feed, gan, parallel, prng, records, run, sampling
+from gan_da_jax.data import manifest
 from gan_da_jax.errors import Failure, Interrupted, UserError
 from gan_da_jax.progress import Progress, stop_requests
 
 _CHUNK_SECONDS = 2.0  # how long the device works between two looks at the clock and at requests to stop
-_CHUNK_STEPS = 256  # and how many steps at most: their images' indices are sent to it at once
+_CHUNK_STEPS = 256  # and how many steps at most: their images, or the indices of these, are sent to it at once
 
 
 def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, wait: bool = False) -> None:
@@ -41,7 +41,6 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, wait: bool
             print(f"{workdir}: trained to step {total} already")
             return
         _, images = manifest.load(workdir / "dataset")
-        images = parallel.replicate(images)
         state = run.initial_state(config)
         if done:
             state = run.saved_state(config, workdir, done[-1])
@@ -62,19 +61,28 @@ def _done(workdir: Path, total: int) -> list[int]:
     return done
 
 
-def _train(config: ConfigDict, workdir: Path, state: gan.State, images: jax.Array, requests: list[int]) -> None:
+def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarray, requests: list[int]) -> None:
     network, batch, total = run.network(config), config.train.batch_size, run.total_steps(config)
     key = prng.stream(config.seed, "train")
     grid = sampling.latents(seed=config.seed, stream="grid", count=64, latent_dim=config.model.latent_dim)
     epochs, checkpoints = run.epoch_steps(config), set(run.checkpoint_steps(config))
     marks = sorted({*epochs, *checkpoints})
-    size = min(_CHUNK_STEPS, -(-len(images) // batch))
-    advance, sample = parallel.training_steps(network), sampling.sampler(network)
     step = int(state.step)
     _keep_metrics_until(workdir / "metrics.jsonl", step)
+    source = feed.create(
+        images,
+        seed=config.seed,
+        batch_size=batch,
+        steps=min(_CHUNK_STEPS, -(-len(images) // batch)),
+        until=total,
+        limit=run.resident_bytes(config),
+    )
+    if source.streamed:
+        print(f"{workdir}: {images.nbytes / 1e6:.3g} MB of images are streamed, {source.steps} steps at a time")
+    advance, sample = parallel.training_steps(network, scattered=source.streamed), sampling.sampler(network)
 
     start = time.monotonic()
-    state, _ = advance(state, images, np.zeros((size, batch), np.int32), 0, key)  # no step: this only compiles
+    state, _ = advance(state, *source.take(step, 0), key)  # no step: this only compiles
     jax.block_until_ready(state)
     print(
         f"{workdir}: compiled in {time.monotonic() - start:.1f} s, {jax.default_backend()} x {jax.device_count()}",
@@ -87,10 +95,9 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: jax.Arra
     seconds = 0.0
     while step < total:
         mark = next(end for end in marks if end > step)
-        count = min(pace, size, mark - step)
-        chosen = order.batches(seed=config.seed, images=len(images), batch_size=batch, first=step, steps=count)
         start = time.monotonic()
-        state, metrics = advance(state, images, np.pad(chosen, ((0, size - count), (0, 0))), count, key)
+        state, metrics = advance(state, *source.take(step, min(pace, mark - step)), key)
+        count = int(state.step) - step
         measured.append({name: values[:count] for name, values in parallel.host(metrics).items()})
         elapsed = time.monotonic() - start
         seconds, pace = seconds + elapsed, max(1, round(count * _CHUNK_SECONDS / elapsed))

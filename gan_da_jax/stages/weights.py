@@ -1,12 +1,15 @@
-"""weights: the published weights of classifiers: list them, fetch one, convert a file, say what a file is."""
+"""weights: those of classifiers: list, fetch, convert them, say what a file is; those of a run, exported to PyTorch."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from gan_da_jax import classifiers, records
+import jax
+
+from gan_da_jax import checkpoint, classifiers, forms, gan, parallel, records
+from gan_da_jax.config import recorded
 from gan_da_jax.errors import UserError, did_you_mean
-from gan_da_jax.weights import download, keras_h5, torch_file
+from gan_da_jax.weights import dcgan, download, keras_h5, torch_file
 from gan_da_jax.weights.registry import PUBLISHED
 
 
@@ -15,19 +18,20 @@ def main(words: list[str], *, out: str | None = None, dry_run: bool = False) -> 
 
     Args:
         words: what stands after `weights` on the command line, without flags.
-        out: for `convert`, the file to write; its place in the cache if it is None.
+        out: for `convert`, the file to write; its place in the cache if it is None. For `export`, the folder.
         dry_run: only check, and say what would be fetched or written.
 
     Raises:
         UserError: the words or the file are wrong, or a download fails.
     """
     action = ACTIONS.get(words[0]) if words else None
-    if action is None or len(words) != 1 + len(action.takes):
+    optional = sum(word.startswith("[") for word in action.takes) if action else 0
+    if action is None or not len(action.takes) - optional <= len(words) - 1 <= len(action.takes):
         forms = ", ".join(" ".join(["weights", name, *action.takes]) for name, action in ACTIONS.items())
         raise UserError(f"{' '.join(['weights', *words])!r} is not understood; there are: {forms}")
-    if out is not None and words[0] != "convert":
-        raise UserError(f"--out is for weights convert; weights {words[0]} writes no file of yours")
-    for kind, word in zip(action.takes, words[1:], strict=True):
+    if out is not None and words[0] not in ("convert", "export"):
+        raise UserError(f"--out is for weights convert and export; weights {words[0]} writes no file of yours")
+    for kind, word in zip(action.takes, words[1:], strict=False):
         if kind == "NAME" and word not in PUBLISHED:
             raise UserError(
                 f"there are no weights {word!r}: {did_you_mean(word, PUBLISHED)}there are: {', '.join(PUBLISHED)}"
@@ -106,6 +110,34 @@ def _check(file: str, *, out: None, dry_run: bool) -> None:
     )
 
 
+def _export(workdir: str, step: str | None = None, *, out: str | None, dry_run: bool) -> None:
+    """Writes both networks of a checkpoint, the last one unless a step is named, as state dicts of PyTorch."""
+    place, folder = Path(workdir), Path(out) if out else None
+    if folder is None:
+        raise UserError(
+            "weights export needs --out=DIR, the folder for generator.safetensors and discriminator.safetensors"
+        )
+    entry = records.read_json(place / "config.json")
+    forms.require(entry, forms.CONFIG, str(place / "config.json"))
+    saved = checkpoint.steps(place / "checkpoints")
+    if not saved or (step is not None and step not in map(str, saved)):
+        wanted = f"no checkpoint {step}" if step is not None else "no checkpoint"
+        raise UserError(f"{place} has {wanted}; it has those of the steps: {', '.join(map(str, saved)) or 'none'}")
+    number, fields = int(step) if step else saved[-1], recorded(entry["config"])
+    if dry_run:
+        print(f"would write both networks of {place}, step {number}, to {folder}")
+        return
+    network = gan.create(
+        image_size=fields["data.image_size"], latent_dim=fields["model.latent_dim"], width=fields["model.width"]
+    )
+    shapes = jax.eval_shape(lambda: gan.init(network, jax.random.key(0)))
+    state = parallel.host(checkpoint.load(place / "checkpoints", number, parallel.abstract(shapes)))
+    for kind in ("generator", "discriminator"):
+        path = folder / f"{kind}.safetensors"
+        torch_file.write(path, dcgan.to_torch(getattr(state, kind)))
+        print(f"{path}: step {number}, sha256:{records.file_sha256(path)}")
+
+
 def _of_keras() -> list[str]:
     return [name for name, published in PUBLISHED.items() if published.address.endswith(".h5")]
 
@@ -134,4 +166,5 @@ ACTIONS = {
     "fetch": Action(("NAME",), _fetch),
     "convert": Action(("FILE", "NAME"), _convert),
     "check": Action(("FILE",), _check),
+    "export": Action(("RUN", "[STEP]"), _export),
 }

@@ -134,3 +134,28 @@ def test_initial_values_have_the_distributions_of_the_paper():
 def test_other_sizes_are_refused(image_size):
     with pytest.raises(UserError, match=f"image_size is {image_size}"):
         dcgan.channels(image_size, 64)
+
+
+def test_bfloat16_is_for_computing_alone():
+    torch = pytest.importorskip("torch")
+    image_size, width, maps = 32, 4, [16, 8, 4]
+    latents = jax.random.normal(jax.random.key(1), (8, LATENT_DIM))
+    networks = [dcgan.Generator(image_size, width, dtype) for dtype in dcgan.DTYPES]
+    variables = networks[0].init(jax.random.key(3), latents, train=False)
+    variables["params"] = jax.tree.map(lambda leaf: 8 * leaf, variables["params"])  # else all is nearly grey
+    (exact, exact_stats), (ours, stats) = (
+        jax.jit(lambda x, network=network: network.apply(variables, x, train=True, mutable=["batch_stats"]))(latents)
+        for network in networks
+    )
+    assert ours.dtype == jnp.float32 and {leaf.dtype for leaf in jax.tree.leaves(stats)} == {jnp.dtype("float32")}
+    again = networks[1].init(jax.random.key(3), latents, train=False)
+    assert {leaf.dtype for leaf in jax.tree.leaves(again)} == {jnp.dtype("float32")}
+    for ours_now, exact_now in zip(jax.tree.leaves(stats), jax.tree.leaves(exact_stats), strict=True):
+        np.testing.assert_allclose(ours_now, exact_now, atol=0.02 * np.abs(exact_now).max())
+    # It rounds as much as torch does under autocast, and not less.
+    theirs, _ = torch_networks(torch.nn, LATENT_DIM, maps)
+    copy_to_torch(torch, variables["params"], theirs)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        theirs = theirs(torch.tensor(np.array(latents))[:, :, None, None]).float().numpy().transpose(0, 2, 3, 1)
+    error, their_error = (np.sqrt(np.mean((images - exact) ** 2)) for images in (ours, theirs))
+    assert their_error / 3 < error < 3 * their_error

@@ -12,8 +12,9 @@ from PIL import Image
 from scipy import special, stats
 from scipy.spatial.distance import cdist
 
-from gan_da_jax import classifiers, features
+from gan_da_jax import classifiers, features, sampling
 from gan_da_jax.data import faces
+from gan_da_jax.errors import UserError
 from gan_da_jax.main import main
 from gan_da_jax.weights import torch_file
 
@@ -247,6 +248,49 @@ def test_a_part_of_the_network_gives_distances(part, sets, tmp_path):
     }
 
 
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory):
+    """A generator's weights, as PyTorch saves them, and what PyTorch makes of the latents that `score` takes."""
+    torch = pytest.importorskip("torch")
+    from gan_da_jax.baseline import dcgan
+
+    place = tmp_path_factory.mktemp("generator")
+    torch.manual_seed(0)
+    network = dcgan.Generator(image_size=32, latent_dim=7, width=4)
+    for parameter in network.parameters():  # else all images are nearly grey
+        parameter.data *= 4
+    torch.save({f"module.{name}": tensor for name, tensor in network.state_dict().items()}, place / "netG.pth")
+    z = sampling.latents(seed=2020, stream="score", count=60, latent_dim=7)
+    with torch.no_grad():
+        images = network.eval()(torch.tensor(z)[:, :, None, None]).permute(0, 2, 3, 1).numpy()
+    np.savez(place / "samples.npz", np.clip(images * 127.5 + 128, 0, 255).astype(np.uint8))
+    discriminator = dcgan.Discriminator(image_size=32, width=4)
+    torch.save(discriminator.state_dict(), place / "netD.pth")
+    return place
+
+
+def test_a_generators_weights_score_as_what_pytorch_makes_of_them(generator, sets, tmp_path):
+    reference = f"--reference={sets}/others.npz"
+    ours = score(tmp_path / "s.json", f"--images={generator}/netG.pth", "--samples=60", reference, QUICK)
+    theirs = score(tmp_path / "s.json", f"--images={generator}/samples.npz", reference, QUICK)
+    assert ours["images"].endswith("netG.pth") and ours["images_count"] == 60 and ours["seed"] == 2020
+    assert numbers(ours) == pytest.approx(numbers(theirs), rel=1e-2)
+    assert ours["inception_score_1"] > 1.05 and ours["fid"] > 1  # else agreement would say little
+
+
+def test_more_samples_are_the_same_and_others(generator, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(features, "watched", lambda extract, images, **_: made.append([*images]) or stop())
+
+    def stop():
+        raise UserError("enough")
+
+    for count in (["--samples=10"], []):
+        assert main(["score", f"--images={generator}/netG.pth", QUICK, *count]) == 2
+    assert [len(images) for images in made] == [10, 1000]
+    np.testing.assert_array_equal(made[0], made[1][:10])
+
+
 def mixed(t, sets):
     (t / "mixed").mkdir()
     (t / "mixed" / "good.png").write_bytes((sets / "faces" / "000.png").read_bytes())
@@ -325,6 +369,13 @@ BAD = {
         lambda t, s, w: [QUICK, f"--images={s}/faces", f"--weights={w}"],
         ["takes no"],
     ),
+    "samples of images": (
+        lambda t, s, w: [QUICK, f"--images={s}/faces", "--samples=9"],
+        ["--samples=9", "images already"],
+    ),
+    "no samples": (lambda t, s, w: [QUICK, f"--images={w}", "--samples=0"], ["--samples is 0"]),
+    "an absent generator": (lambda t, s, w: [QUICK, f"--images={t}/netG.pth"], ["netG.pth does not exist"]),
+    "a generator that is none": (lambda t, s, w: [QUICK, f"--images={w}"], ["part.safetensors does not hold a DCGAN"]),
     "absent weights": (lambda t, s, w: [f"--images={s}/faces", f"--weights={t}/no.pth"], ["/no.pth"]),
     "out in an absent folder": (lambda t, s, w: [QUICK, f"--images={s}/faces", f"--out={t}/no/s.json"], ["--out="]),
     "out is a folder": (lambda t, s, w: [QUICK, f"--images={s}/faces", f"--out={s}/faces"], ["is a folder"]),
@@ -350,6 +401,11 @@ def test_bad_input_gets_one_line_before_anything_is_classified(case, sets, part,
     for words in says:
         assert words in last
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_discriminator_makes_no_images(generator, capsys):
+    assert main(["score", QUICK, f"--images={generator}/netD.pth"]) == 2
+    assert "netD.pth holds a discriminator, which makes no images" in capsys.readouterr().err
 
 
 def test_out_in_a_closed_folder_is_refused_before_the_work(sets, tmp_path, capsys, monkeypatch):

@@ -110,10 +110,38 @@ def test_another_config_is_refused_and_named(whole, capsys):
     assert (whole / "config.json").read_bytes() == before
 
 
-def test_eight_devices_train_the_same_gan(whole, tmp_path):
-    arguments = command("train", tmp_path / "run")
-    subprocess.run([sys.executable, "-m", "gan_da_jax", *arguments], env=environment(8), check=True, timeout=300)
+def digests(workdir: Path) -> list[tuple[int, str]]:
+    return [(row["step"], row["state_sha256"]) for row in metrics(workdir)]
+
+
+def test_a_streamed_data_set_trains_the_same_bit_for_bit_and_a_run_may_change_to_and_fro(whole, tmp_path, capsys):
+    for epochs, limit, told in ((2, 0.08, 1), (3, 0.0, 0), (4, 0.001, 1)):  # two steps, all, less than two steps
+        arguments = command("train", tmp_path / "run", train__epochs=epochs, data__resident_mb=limit)
+        assert main(arguments) == 0
+        assert capsys.readouterr().out.count("0.0891 MB of images are streamed, 1 steps at a time") == told
+    assert digests(tmp_path / "run") == digests(whole)
+
+
+ON_EIGHT_DEVICES = """
+import json, sys
+from gan_da_jax.main import main
+for arguments in json.loads(sys.argv[1]):
+    assert main(arguments) == 0
+"""
+
+
+def test_eight_devices_train_the_same_gan_resident_or_streamed(whole, tmp_path):
+    commands = [
+        command("train", tmp_path / "run"),
+        # Two shards of 3 steps, of an image each; from step 8 on they begin at other steps than they would have.
+        command("train", tmp_path / "streamed", data__resident_mb=0.02, train__epochs=2),
+        command("train", tmp_path / "streamed", data__resident_mb=0.02),
+    ]
+    subprocess.run(
+        [sys.executable, "-c", ON_EIGHT_DEVICES, json.dumps(commands)], env=environment(8), check=True, timeout=600
+    )
     assert len(records.read_json(tmp_path / "run/config.json")["devices"]) == 8
+    assert digests(tmp_path / "streamed") == digests(tmp_path / "run")
     for one, eight in zip(metrics(whole), metrics(tmp_path / "run"), strict=True):
         for name in ("generator_loss", "discriminator_loss", "real_logit", "fake_logit"):
             assert eight[name] == pytest.approx(one[name], abs=1e-4)

@@ -11,10 +11,11 @@ import jax
 import numpy as np
 import pytest
 
-from gan_da_jax import classifiers, records
+from gan_da_jax import checkpoint, classifiers, parallel, records, run
+from gan_da_jax.configs import default
 from gan_da_jax.main import main
 from gan_da_jax.models import inception_v3, resnet50
-from gan_da_jax.weights import download, torch_file
+from gan_da_jax.weights import dcgan, download, torch_file
 from gan_da_jax.weights.registry import PUBLISHED
 
 NETWORKS = {"resnet50": resnet50.ResNet50(), "inception_v3_2015": inception_v3.ORIGINAL}
@@ -278,7 +279,10 @@ def test_a_hostile_file_is_refused_with_the_reason(case, tmp_path, capsys, folde
         (["convert", "no.h5", "resnet50"], ["no.h5 is not a file"]),
         (["convert", __file__, "resnet50", "--out=x.h5"], ["--out=x.h5", ".safetensors"]),
         (["convert", "a", "b", "c"], ["'c'", "after weights convert a b"]),
-        (["check", __file__, "--out=x"], ["--out is for weights convert"]),
+        (["check", __file__, "--out=x"], ["--out is for weights convert and export"]),
+        (["export"], ["'weights export'", "weights export RUN [STEP]"]),
+        (["export", "no"], ["needs --out=DIR"]),
+        (["export", "no", "--out=x"], ["no/config.json does not exist"]),
         (["list", "--workdir=x"], ["--workdir is not a flag of weights", "--out, --dry_run"]),
     ],
 )
@@ -294,3 +298,55 @@ def test_one_cannot_write_where_one_may_not(tmp_path, keras_file, capsys):
     (tmp_path / "file").write_text("")
     assert main(["weights", "convert", str(keras_file), "resnet50", f"--out={tmp_path}/file/x.safetensors"]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """A run of a tiny GAN with two checkpoints, and the states in them."""
+    place = tmp_path_factory.mktemp("runs") / "run"
+    config = default.get_config()
+    config.data.image_size, config.model.width, config.model.latent_dim = 32, 2, 6
+    state = run.initial_state(config)
+    run.claim(place, config)
+    states = {step: jax.tree.map(lambda leaf, step=step: leaf + leaf.dtype.type(step), state) for step in (3, 12)}
+    for step, one in states.items():
+        checkpoint.save(place / "checkpoints", step, one)
+    return place, states
+
+
+@pytest.mark.parametrize(("words", "step"), [([], 12), (["3"], 3)])
+def test_a_runs_weights_are_exported_as_pytorchs(words, step, run_folder, tmp_path, capsys):
+    place, states = run_folder
+    arguments = ["weights", "export", str(place), *words, f"--out={tmp_path}/torch"]
+    assert main([*arguments, "--dry_run"]) == 0
+    assert f"step {step}" in capsys.readouterr().out and not (tmp_path / "torch").exists()
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.count(f"step {step}, sha256:") == 2
+    for kind in ("generator", "discriminator"):
+        network = dcgan.load(tmp_path / "torch" / f"{kind}.safetensors")
+        assert (network.kind, network.image_size, network.width) == (kind, 32, 2)
+        expected = parallel.host(getattr(states[step], kind))
+        jax.tree.map(np.testing.assert_array_equal, network.variables, expected)
+
+
+def test_an_exported_generator_loads_into_that_of_the_tutorial(run_folder, tmp_path):
+    torch = pytest.importorskip("torch")
+    library = pytest.importorskip("safetensors.torch")
+    from gan_da_jax.baseline import dcgan as stock
+
+    assert main(["weights", "export", str(run_folder[0]), f"--out={tmp_path}"]) == 0
+    network = stock.Generator(image_size=32, latent_dim=6, width=2)
+    network.load_state_dict(library.load_file(tmp_path / "generator.safetensors"))
+    assert torch.isfinite(network(torch.randn(2, 6, 1, 1))).all()
+
+
+def test_what_cannot_be_exported_is_told(run_folder, tmp_path, capsys):
+    place, _ = run_folder
+    out = f"--out={tmp_path}/torch"
+    for words, says in (([str(place), "4"], "no checkpoint 4; it has those of the steps: 3, 12"),):
+        assert main(["weights", "export", *words, out]) == 2
+        assert says in capsys.readouterr().err
+    (tmp_path / "config.json").write_text("[]")
+    assert main(["weights", "export", str(tmp_path), out]) == 2
+    assert "a run writes an object there" in capsys.readouterr().err
+    assert not (tmp_path / "torch").exists()

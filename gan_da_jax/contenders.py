@@ -1,0 +1,199 @@
+"""What `race` is run between: training and scoring, by this package as its verbs do them, and by PyTorch.
+
+Each function does one of these for ever, as a `race.Contender`'s does, and its rate is in images per second. Turns take
+about as long for all, so that each does in one as many steps as it manages.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from gan_da_jax import features, parallel, prng
+from gan_da_jax import gan as gan_lib
+from gan_da_jax.classifiers import Classifier
+from gan_da_jax.data import order
+from gan_da_jax.models import inception_v3
+
+_CHUNK_STEPS = 256  # that `train` gives the device at once, at the most
+_TORCH_SCORED = 50  # images that PyTorch's scorers commonly take at once
+
+
+def train(*, images: np.ndarray, batch_size: int, network: Mapping[str, Any], seconds: float) -> Iterator[Any]:
+    """Trains as `train` does: the same compiled chunks of steps, the same order of images, the metrics fetched.
+
+    Args:
+        images: uint8 [N, S, S, 3], the data set.
+        batch_size: images a step, over all devices.
+        network: what `gan.create` takes.
+        seconds: that a turn takes, about.
+    """
+    gan, key = gan_lib.create(**network), prng.stream(0, "train")
+    state = parallel.replicate(jax.jit(lambda key: gan_lib.init(gan, key))(prng.stream(0, "init")))
+    pixels, size = parallel.replicate(images), min(_CHUNK_STEPS, -(-len(images) // batch_size))
+    advance, done = parallel.training_steps(gan), 0
+    start = time.perf_counter()
+    state, _ = jax.block_until_ready(advance(state, pixels, np.zeros((size, batch_size), np.int32), 0, key))
+    about = {"compiled_seconds": round(time.perf_counter() - start, 2), "dtype": str(network.get("dtype", "float32"))}
+
+    def work(steps: int) -> None:
+        nonlocal state, done
+        for first in range(0, steps, size):
+            count = min(size, steps - first)
+            chosen = order.batches(seed=0, images=len(images), batch_size=batch_size, first=done, steps=count)
+            state, metrics = advance(state, pixels, np.pad(chosen, ((0, size - count), (0, 0))), count, key)
+            parallel.host(metrics)
+            done += count
+
+    yield from _turns(work, batch_size, _jax() | about, seconds)
+
+
+def score(*, images: np.ndarray, seconds: float) -> Iterator[Any]:
+    """Scores as `score` does, by the whole Inception v3 of 2015 with random weights.
+
+    Args:
+        images: uint8 [n, H, W, 3], taken round and round.
+        seconds: that a turn takes, about.
+    """
+    network = inception_v3.ORIGINAL
+    variables = jax.jit(network.init)(jax.random.key(0), np.zeros((1, inception_v3.SIZE, inception_v3.SIZE, 3)))
+    judge = Classifier(
+        name="inception_v3_2015",
+        prepare=inception_v3.prepare_2015,
+        forward=network.apply,
+        variables=variables,
+        taps=network.taps,
+        usual_tap="2048",
+        classes=(),
+        weights_sha256="",
+        accuracy=None,
+    )
+    extract = features.extractor(judge, ("2048", "logits"))
+    size, endless = features.batch_size() * parallel.local_devices(), itertools.cycle(images)
+
+    def work(batches: int) -> None:
+        extract(itertools.islice(endless, batches * size), lambda count: None)
+
+    start = time.perf_counter()
+    work(1)
+    about = {"compiled_seconds": round(time.perf_counter() - start, 2), "batch_size": size}
+    yield from _turns(work, size, _jax() | about, seconds)
+
+
+def train_torch(
+    *,
+    images: np.ndarray,
+    batch_size: int,
+    network: Mapping[str, Any],
+    seconds: float,
+    variants: Mapping[str, Mapping[str, bool]],
+    loader: bool = False,
+) -> Iterator[Any]:
+    """Trains PyTorch's stock DCGAN; of several variants, the one that is fastest here.
+
+    Args:
+        images: as in `train`.
+        batch_size: as in `train`.
+        network: as in `train`; PyTorch's precision is the variants' own.
+        seconds: as in `train`.
+        variants: `baseline.dcgan.Options` by name, as mappings.
+        loader: whether batches come from the host's memory by a `DataLoader`; else all images are on the device.
+    """
+    from gan_da_jax.baseline import dcgan
+
+    settings = {name: value for name, value in network.items() if name != "dtype"}
+
+    def build(options: Mapping[str, bool]) -> Callable[[int], None]:
+        trainer = dcgan.Trainer(**settings, options=dcgan.Options(**options))
+        batches = (trainer.loaded if loader else trainer.drawn)(images, batch_size=batch_size)
+
+        def work(steps: int) -> None:
+            for _ in range(steps):
+                trainer.update(next(batches), trainer.latents(batch_size))
+            dcgan.wait(trainer.device)
+
+        return work
+
+    work, about = _fastest(build, variants)
+    yield from _turns(work, batch_size, _torch() | about | {"loader": loader}, seconds)
+
+
+def score_torch(*, images: np.ndarray, seconds: float, variants: Mapping[str, Mapping[str, bool]]) -> Iterator[Any]:
+    """Scores by the same network in PyTorch, without gradients; of several variants, by the fastest.
+
+    Args:
+        images: as in `score`.
+        seconds: as in `score`.
+        variants: by name, whether to use `channels_last` and `compile`.
+    """
+    from gan_da_jax.baseline import inception
+
+    block = images[np.arange(_TORCH_SCORED) % len(images)]
+
+    def build(options: Mapping[str, bool]) -> Callable[[int], None]:
+        classify = inception.scorer(**options)
+
+        def work(batches: int) -> None:
+            for _ in range(batches):
+                classify(block)
+
+        return work
+
+    work, about = _fastest(build, variants)
+    yield from _turns(work, _TORCH_SCORED, _torch() | about | {"batch_size": _TORCH_SCORED}, seconds)
+
+
+def _turns(work: Callable[[int], None], unit: int, about: dict, seconds: float) -> Iterator[Any]:
+    """Says what it is, then works for about so many seconds each time; `work(n)` does n steps of `unit` images."""
+    work(1)
+    elapsed = _seconds(work, 1)
+    steps = max(1, round(seconds / elapsed))
+    yield about | {"steps_a_turn": steps}
+    while True:
+        yield steps * unit / _seconds(work, steps)
+
+
+def _fastest(
+    build: Callable[[Mapping[str, bool]], Callable[[int], None]], variants: Mapping[str, Mapping[str, bool]]
+) -> tuple[Callable[[int], None], dict]:
+    """The fastest of what `build` makes of each variant, and what there is to say: what it is, and of the others.
+
+    A variant that does not run here is left out, with the reason; if that is all of them, the last one's error is
+    raised.
+    """
+    best, tried = {}, {}
+    for name, options in variants.items():
+        try:
+            work = build(options)
+            for _ in range(2):
+                work(1)
+            spent = min(_seconds(work, 1) for _ in range(3 if len(variants) > 1 else 1))
+        except Exception as error:  # torch.compile fails in many ways: no compiler, no headers, a layer it cannot do
+            if name == [*variants][-1] and not best:
+                raise
+            tried[name] = f"does not run here: {' '.join(str(error).split())[:200] or type(error).__name__}"
+            continue
+        tried[name] = f"{1e3 * spent:.3g} ms a step"
+        if not best or spent < best["spent"]:
+            best = {"spent": spent, "work": work, "name": name}
+    return best["work"], {"variant": best["name"], "options": dict(variants[best["name"]]), "tried": tried}
+
+
+def _seconds(work: Callable[[int], None], steps: int) -> float:
+    start = time.perf_counter()
+    work(steps)
+    return time.perf_counter() - start
+
+
+def _jax() -> dict:
+    device = jax.local_devices()[0].device_kind
+    return {"name": f"jax {jax.__version__}", "device": f"{jax.local_device_count()} x {device}"}
+
+
+def _torch() -> dict:
+    from gan_da_jax.baseline import dcgan
+
+    return dcgan.describe()
