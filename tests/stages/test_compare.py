@@ -63,7 +63,8 @@ def test_the_file_and_the_table_say_what_was_found(quick, tmp_path, capsys):
         assert (row["ratio_stock"], row["ratio_expert"]) == (2, 1.25)
         assert row["ratio_stock_turns"] == [1.6, 3] and row["ratio_expert_turns"] == [1, 1.5]
         assert row["contenders"]["torch_stock"]["images_per_second"] == [4, 5, 6]
-    assert found["versions"]["torch"] == torch.__version__.partition("+")[0] and found["versions"]["jax"]
+    assert found["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
+    assert found["versions"]["jax"]
     assert found["devices"] == dict.fromkeys(SPEEDS, "1 x cpu")
     said = capsys.readouterr().out
     assert "the same GAN, 32 px, width 4, batch 8" in said and "channels_last" in said
@@ -81,7 +82,8 @@ def test_what_races_is_what_the_config_says(quick, tmp_path):
     expert, stock = (training[f"torch_{name}"].arguments for name in ("expert", "stock"))
     assert stock["variants"] == {"stock": {}}
     assert all(options["autocast"] and options["freeze"] for options in expert["variants"].values())
-    assert [*expert["variants"]] == [*scoring["torch_expert"].arguments["variants"]]
+    assert [*expert["variants"]] == ["plain", "channels_last", "plain, compiled", "channels_last, compiled"]
+    assert [*scoring["torch_expert"].arguments["variants"]] == ["plain", "channels_last"]
 
 
 def test_without_parity_the_status_is_1_once_the_file_is_written(quick, tmp_path, capsys):
