@@ -97,7 +97,7 @@ def prepare(source: str, path: Path, workdir: Path, *more: str) -> list[str]:
     return ["prepare", CONFIG, f"--workdir={workdir}", "--dry_run", *fields, *more]
 
 
-@fuzzed(200)
+@fuzzed(120)
 @given(chosen=st.sampled_from(PICTURES), edits=EDITS)
 def test_image_files(tmp_path, capsys, chosen, edits):
     shutil.rmtree(tmp_path / "images", ignore_errors=True)
@@ -118,7 +118,7 @@ def packed(method: int) -> bytes:
 ZIPS = [packed(method) for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2)]
 
 
-@fuzzed(200)
+@fuzzed(120)
 @given(whole=st.sampled_from(ZIPS), edits=EDITS, at_the_end=st.booleans(), skip_bad=st.booleans())
 def test_zip_files(tmp_path, capsys, whole, edits, at_the_end, skip_bad):
     index = whole.index(b"PK\x01\x02") if at_the_end else 0  # where the names, sizes and places stand
@@ -135,7 +135,7 @@ WORDS = st.sampled_from(
 )
 
 
-@fuzzed(300)
+@fuzzed(200)
 @given(
     overrides=st.lists(
         st.tuples(
@@ -258,7 +258,7 @@ KINDS = ("ranking", "curve", "bars", "counts", "leakage", "memorisation")
 CHARTS = {(kind, number, score.key): Blank() for kind in KINDS for number in range(4) for score in SCORES}
 
 
-@fuzzed(100)
+@fuzzed(60)
 @given(data=st.data())
 def test_files_of_a_report(study, capsys, data):
     path = study / "hflip" / "seed1" / data.draw(st.sampled_from(FILES))
