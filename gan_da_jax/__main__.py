@@ -12,10 +12,16 @@ def run() -> None:
     try:
         from gan_da_jax.main import main  # takes seconds, in which Ctrl-C is to work as well
 
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
         status = main(sys.argv[1:])
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
         status = 1
+    except OSError as error:  # of what was to be shown: the disk is full, or nobody reads it any more
+        print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python tries once more when it ends
+        status = 2
     if status:  # at once: where a checkpoint could not be written, threads of Orbax wait minutes for each other
         sys.stdout.flush()
         sys.stderr.flush()

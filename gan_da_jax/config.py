@@ -1,6 +1,7 @@
 """What a config may say: types, ranges and allowed values, checked before any work starts."""
 
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from ml_collections import ConfigDict
 from gan_da_jax.augment import policy
 from gan_da_jax.classifiers import CLASSIFIERS
 from gan_da_jax.configs import default
+from gan_da_jax.data import order
 from gan_da_jax.data.images import RESIZES
 from gan_da_jax.data.sources import SOURCES
-from gan_da_jax.errors import UserError
+from gan_da_jax.errors import UserError, did_you_mean
 from gan_da_jax.metrics import classes
 from gan_da_jax.models.dcgan import DTYPES, IMAGE_SIZES
 
@@ -29,20 +31,23 @@ FREE_FIELDS = (
 )
 BUDGET_FIELDS = ("train.epochs", "train.kimg")
 
-# The least value that a number may have, and what it counts; an upper bound where there is one.
-_LEAST = {
-    "data.count": (1, "image"),
-    "data.resident_mb": (0, "megabytes"),
-    "augment.count": (1, "image, or set augment.policy to none"),
-    "model.latent_dim": (1, "number"),
-    "model.width": (1, "channel"),
-    "train.batch_size": (2, "images, since BatchNorm needs two"),
-    "train.checkpoint_every": (1, "epoch"),
-    "train.keep": (2, "checkpoints, since training is proved by going from one to the next"),
-    "evaluate.samples": (1, "image"),
-    "evaluate.repeats": (1, "set"),
-    "evaluate.splits": (1, "part"),
+# The least value that a number may have, what it counts, and the largest: beyond it no device of these years would hold
+# the network or the batch, and no disk the images.
+_RANGES = {
+    "data.count": (1, "image", 10**8),
+    "data.resident_mb": (0, "megabytes", 10**9),
+    "augment.count": (1, "image, or set augment.policy to none", 10**8),
+    "model.latent_dim": (1, "number", 2**16),
+    "model.width": (1, "channel", 2**12),
+    "train.batch_size": (2, "images, since BatchNorm needs two", 2**16),
+    "train.checkpoint_every": (1, "epoch", 10**6),
+    "train.keep": (2, "checkpoints, since training is proved by going from one to the next", 10**6),
+    "evaluate.samples": (1, "image", 10**8),
+    "evaluate.repeats": (1, "set", 10**4),
+    "evaluate.splits": (1, "part", 10**8),
 }
+_MOST_EPOCHS = 10**6  # passes over the data set
+_MOST_STEPS = 2**31 - 1  # a step is an int32 on the device
 
 
 def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -54,11 +59,18 @@ def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{name}", value
 
 
+def require_field(name: str) -> None:
+    """Raises a `UserError` unless `name`, as in `train.epochs`, is a field; it names the one that may be meant."""
+    known = dict(flatten(default.get_config()))
+    if name not in known:
+        raise UserError(f"config.{name} is not a field: {did_you_mean(name, known)}configs/default.py lists them all")
+
+
 def check(config: ConfigDict) -> None:
     """Raises a `UserError` that names the first field that is unknown, missing, of a wrong type or impossible."""
     fields, known = dict(flatten(config)), dict(flatten(default.get_config()))
-    for name in fields.keys() - known.keys():
-        raise UserError(f"config.{name} is not a field; configs/default.py lists them all")
+    for name in fields:
+        require_field(name)
     for name, reference in known.items():
         if name not in fields:
             raise UserError(f"config.{name} is missing: start your config from a copy of configs/default.py")
@@ -67,6 +79,8 @@ def check(config: ConfigDict) -> None:
             fields[name] = tuple(fields[name])  # as config.json and overrides have it
         if not isinstance(fields[name], kinds) or (isinstance(fields[name], bool) and not isinstance(reference, bool)):
             raise UserError(f"config.{name} is {fields[name]!r}, but it takes a value like {reference!r}")
+        if isinstance(reference, str) and "\0" in fields[name]:
+            raise UserError(f"config.{name} is {fields[name]!r}: no path and no name holds a zero byte")
         if isinstance(reference, float) and not math.isfinite(fields[name]):
             raise UserError(f"config.{name} is {fields[name]}: it must be a finite number")
 
@@ -82,14 +96,17 @@ def check(config: ConfigDict) -> None:
         ("evaluate.classifier", tuple(CLASSIFIERS)),
     ):
         if fields[name] not in allowed:
-            raise UserError(f"config.{name} is {fields[name]!r}, but it is one of: {', '.join(map(str, allowed))}")
+            hint = did_you_mean(str(fields[name]), map(str, allowed)) if isinstance(fields[name], str) else ""
+            raise UserError(f"config.{name} is {fields[name]!r}: {hint}it is one of {', '.join(map(str, allowed))}")
     wanted_classes(config)
     parts = policy.parse(config.augment.policy)
     if config.augment.count < len(parts):
         raise UserError(f"config.augment.count is {config.augment.count}, but {len(parts)} ops need an image each")
-    for name, (least, unit) in _LEAST.items():
+    for name, (least, unit, most) in _RANGES.items():
         if fields[name] < least and not (name == "augment.count" and not parts):
             raise UserError(f"config.{name} is {fields[name]}, but it is at least {least} {unit}")
+        if fields[name] > most:
+            raise UserError(f"config.{name} is {fields[name]}, but it is at most {most}")
     if not 0 <= config.seed < 2**32:
         raise UserError(f"config.seed is {config.seed}, but it is 0 to {2**32 - 1}")
     source = config.data.source
@@ -101,8 +118,9 @@ def check(config: ConfigDict) -> None:
         raise UserError(f"config.data.dataset is {config.data.dataset!r} for data.source {source}: {hint}")
     if config.train.kimg < 0 or (config.train.kimg == 0 and config.train.epochs < 1):
         raise UserError("config.train.epochs is at least 1 epoch, or config.train.kimg is above 0")
-    if not config.train.learning_rate > 0:
-        raise UserError(f"config.train.learning_rate is {config.train.learning_rate}, but it is above 0")
+    _check_budget(config)
+    if not 0 < config.train.learning_rate <= 1:
+        raise UserError(f"config.train.learning_rate is {config.train.learning_rate}, but it is above 0 and at most 1")
     if not 0 <= config.train.beta1 < 1:
         raise UserError(f"config.train.beta1 is {config.train.beta1}, but it is at least 0 and below 1")
     if config.evaluate.samples < config.evaluate.splits or config.data.count < config.evaluate.splits:
@@ -110,6 +128,16 @@ def check(config: ConfigDict) -> None:
             f"config.evaluate.splits is {config.evaluate.splits}, but it is at most config.evaluate.samples "
             f"({config.evaluate.samples}) and config.data.count ({config.data.count}): a split needs an image"
         )
+
+
+def _check_budget(config: ConfigDict) -> None:
+    train, images = config.train, config.data.count + augmented_count(config)
+    field, epochs = ("kimg", train.kimg * 1000 / images) if train.kimg else ("epochs", train.epochs)
+    if epochs > _MOST_EPOCHS:
+        raise UserError(f"config.train.{field} is {train[field]}, {epochs:.3g} epochs, but {_MOST_EPOCHS} are the most")
+    steps = order.steps_of(kimg=train.kimg, epochs=train.epochs, images=images, batch_size=train.batch_size)
+    if steps > _MOST_STEPS:
+        raise UserError(f"config.train.{field} is {train[field]}, {steps:.3g} steps, but {_MOST_STEPS} are the most")
 
 
 def wanted_classes(config: ConfigDict) -> tuple[int, ...]:
@@ -121,7 +149,7 @@ def wanted_classes(config: ConfigDict) -> tuple[int, ...]:
 def source_name(config: ConfigDict) -> str:
     """What people call the source of a config's originals: the data set, the last part of the path, or `faces`."""
     data = config.data
-    path = Path(data.path).expanduser().resolve().name.removesuffix(".zip") if data.path else data.source
+    path = Path(os.path.expanduser(data.path)).resolve().name.removesuffix(".zip") if data.path else data.source
     return data.dataset or path
 
 
@@ -133,6 +161,18 @@ def augmented_count(config: ConfigDict) -> int:
 def recorded(config: dict) -> dict[str, Any]:
     """The fields of a config that a run keeps, flat; those that it does not know yet have their defaults."""
     return dict(flatten(default.get_config())) | dict(flatten(config))
+
+
+def restored(config: dict) -> ConfigDict:
+    """The config that a run keeps in its config.json; a `UserError` if it is none that could have been given."""
+    found = default.get_config()
+    try:
+        for name, value in recorded(config).items():
+            found.update_from_flattened_dict({name: tuple(value) if isinstance(value, list) else value})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"it is no config ({error}): restore it, or start again in a new workdir") from None
+    check(found)
+    return found
 
 
 def differences(old: dict, new: dict) -> list[str]:

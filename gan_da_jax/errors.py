@@ -1,5 +1,8 @@
 """The two ways in which a command ends without a traceback and without having done its work."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """The user's input is wrong.
@@ -7,6 +10,12 @@ class UserError(Exception):
     The message is one line: what is wrong, where, what to do. The command line prints it as `error: MESSAGE` and exits
     with status 2.
     """
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """For a message about a word that is not known: `did you mean hflip? `, or "" where no known word is like it."""
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean {close[0]}? " if close else ""
 
 
 class Failure(Exception):

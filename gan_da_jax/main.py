@@ -1,7 +1,7 @@
 """The command line: flags -> checked config -> stages. No machine learning here."""
 
 import contextlib
-import difflib
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -17,8 +17,9 @@ from ml_collections.config_flags import config_flags
 import gan_da_jax
 from gan_da_jax import configs, hosts, records
 from gan_da_jax.augment import policy
-from gan_da_jax.config import augmented_count, check, generator_config, generator_workdir
-from gan_da_jax.errors import Failure, UserError
+from gan_da_jax.config import augmented_count, check, generator_config, generator_workdir, require_field
+from gan_da_jax.data.images import shown
+from gan_da_jax.errors import Failure, UserError, did_you_mean
 from gan_da_jax.stages import audit, compare, evaluate, prepare, report, score, study, train, weights
 
 
@@ -96,11 +97,27 @@ def _study(config: ConfigDict, workdir: Path, **given: Any) -> None:
             _train(generator_config(config), workdir, dry_run=True)
 
     def perform(config: ConfigDict, workdir: Path, *, trained: bool) -> None:
-        with contextlib.redirect_stdout(None) if trained else contextlib.nullcontext():
-            _train(config, workdir, dry_run=False, wait=True)
-        evaluate.main(config, workdir)
+        with _enough_memory():
+            with contextlib.redirect_stdout(None) if trained else contextlib.nullcontext():
+                _train(config, workdir, dry_run=False, wait=True)
+            evaluate.main(config, workdir)
 
     study.main(config, workdir, check=check_originals, perform=perform, report=report.main, **given)
+
+
+@contextlib.contextmanager
+def _enough_memory() -> Iterator[None]:
+    """Says what to lower where the memory of the device, or of the machine, is used up inside the block."""
+    try:
+        yield
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        reason = " ".join(str(error).split())[:200] or "no more is to be had"
+        raise UserError(
+            f"the memory is used up ({reason}): lower config.train.batch_size, config.model.width, "
+            "config.data.image_size or config.data.resident_mb, score smaller images, or end what else runs there"
+        ) from None
 
 
 def _report(workdir: Path, *, dry_run: bool, config: ConfigDict | None = None) -> None:
@@ -199,7 +216,13 @@ def _locate(argument: str) -> str:
     name, _, value = argument.partition("=")
     path, _, preset = value.partition(":")
     shipped = Path(configs.__file__).parent / Path(path).name
-    if name.lstrip("-") != "config" or Path(path).is_file():
+    if name.lstrip("-").startswith("config."):
+        require_field(name.lstrip("-").removeprefix("config.").partition("[")[0])
+    if name.lstrip("-") != "config":
+        return argument
+    if Path(path).is_file():
+        if not path.endswith(".py"):  # it would be run, whatever it is
+            raise UserError(f"--config={path} is no Python file: a config is one, as configs/quickstart.py is")
         return argument
     if str(Path(path).parent) == "configs" and shipped.is_file():
         return f"{name}={shipped}{preset and ':' + preset}"
@@ -211,9 +234,9 @@ def _parse(arguments: list[str]) -> tuple[Verb, dict]:
     """Reads the command line: the verb and its function's keyword arguments; a `UserError` says what is wrong."""
     if not arguments or arguments[0] not in VERBS:
         given = f"{arguments[0]!r} is not a verb" if arguments else "no verb given"
-        close = difflib.get_close_matches(arguments[0], VERBS, 1) if arguments else []
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise UserError(f"{given}: {hint}the verbs are {', '.join(VERBS)}; usage: {_USAGE}")
+        raise UserError(
+            f"{given}: {did_you_mean(' '.join(arguments[:1]), VERBS)}the verbs are {', '.join(VERBS)}; usage: {_USAGE}"
+        )
     name, verb = arguments[0], VERBS[arguments[0]]
     if "--config" in arguments[:-1]:  # given as two words; from here on there is one form
         at = arguments.index("--config")
@@ -241,9 +264,16 @@ def _parse(arguments: list[str]) -> tuple[Verb, dict]:
     for flag in verb.needs:
         if not given.get(flag):
             raise UserError(f"{name} needs --{flag}, as in {_EXAMPLES[flag]}")
-    given |= {flag: Path(given[flag]).expanduser() for flag in _FOLDERS if flag in given}
-    given |= {flag: os.path.expanduser(given[flag]) for flag in _FILES if given.get(flag)}
+    given |= {flag: _from_home(flag, given[flag]) for flag in (*_FOLDERS, *_FILES) if given.get(flag)}
+    given |= {flag: Path(given[flag]) for flag in _FOLDERS if flag in given}
     return verb, given | {"dry_run": values.dry_run} | ({"words": rest} if verb.words else {})
+
+
+def _from_home(flag: str, path: str) -> str:
+    expanded = os.path.expanduser(path)
+    if expanded.startswith("~"):
+        raise UserError(f"--{flag}={path}: there is no such home folder; write ./{path} if it is called so")
+    return expanded
 
 
 def _reason(error: BaseException) -> str:
@@ -289,6 +319,12 @@ def _processes(given: dict) -> Iterator[bool]:
         hosts.disconnect()  # here, since `__main__` does not always end in good order
 
 
+def _line(message: str) -> str:
+    """A message on one line that any terminal can show, without the middle of what is longer than a page."""
+    text = shown(" ".join(message.split()))
+    return text if len(text) <= 3000 else f"{text[:2000]} ... {text[-900:]}"
+
+
 def main(arguments: list[str]) -> int:
     """Runs one command; returns its exit status: 0 done, 2 the input is wrong, 1 anything else."""
     absl_logging.set_verbosity(absl_logging.FATAL)  # of libraries: what matters of it they also raise
@@ -300,20 +336,22 @@ def main(arguments: list[str]) -> int:
         if "config" in given:
             check(given["config"])
         _compilation_cache()
-        with _processes(given) as leads:
+        with _processes(given) as leads, _enough_memory():
             if leads:
                 verb.function(**given)
             else:
                 with contextlib.redirect_stdout(None):  # process 0 tells of the work
                     train.follow()
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {_line(str(error))}", file=sys.stderr)
         return 2
     except Failure as failure:
         print(failure, file=sys.stderr)
         return 1
-    except OSError as error:  # a full disk, a folder that may not be written to, a cache without a home
+    except OSError as error:  # a full disk, a folder that may not be written to
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}; make room, or choose another place", file=sys.stderr)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "make room, or choose another place" if full else "check that path, or choose another place"
+        print(f"error: {_line(f'{where}{error.strerror or error}; {advice}')}", file=sys.stderr)
         return 2
     return 0

@@ -1,6 +1,7 @@
 """The images that a run's data set is made of: real ones, of its source, and those of a GAN; the same each time."""
 
 import functools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def real(config: ConfigDict) -> tuple[dict[str, np.ndarray], dict[str, list[str]
         pools["more"], ids["more"] = images.pixels[data.count :], images.ids[data.count :]
     if "generated" in sizes:
         ids["generated"] = [f"generated_{i:06d}" for i in range(sizes["generated"])]
-    place = Path(data.path).expanduser().resolve() if data.path else None
+    place = Path(os.path.expanduser(data.path)).resolve() if data.path else None
     source = {
         "kind": data.source,
         "name": source_name(config),
@@ -74,7 +75,7 @@ def generated(config: ConfigDict, place: Path) -> np.ndarray:
     if last not in checkpoint.steps(place / "checkpoints"):
         raise UserError(f"{place} is not trained to step {last}; train it first, or leave augment.generator empty")
     vectors = sampling.latents(seed=config.seed, stream="generated", count=count, latent_dim=config.model.latent_dim)
-    return sampling.sampler(run.network(base))(run.trained_generator(base, place, last), vectors)
+    return sampling.sampler(run.network(base))(run.trained_state(base, place, last).generator, vectors)
 
 
 def preview(parts: tuple[policy.Part, ...], pools: dict[str, np.ndarray], columns: int = 8) -> np.ndarray:

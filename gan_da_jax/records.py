@@ -22,7 +22,10 @@ _TEMPORARY = ".partial"  # how the names of temporary files end
 
 def cache_dir() -> Path:
     """The folder for downloads and trained classifiers: `GAN_DA_CACHE`, else the platform's cache folder."""
-    return Path(os.environ.get("GAN_DA_CACHE") or platformdirs.user_cache_dir("gan_da_jax")).expanduser().absolute()
+    try:
+        return Path(os.environ.get("GAN_DA_CACHE") or platformdirs.user_cache_dir("gan_da_jax")).expanduser().absolute()
+    except RuntimeError:
+        raise UserError("there is no home folder for the cache: set GAN_DA_CACHE to a folder of your own") from None
 
 
 @contextlib.contextmanager
@@ -73,7 +76,7 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text())
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: is this the workdir of a run?") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}): restore it or start again in a new workdir") from None
 
 
@@ -130,7 +133,7 @@ def read_jsonl(path: str | Path) -> list[dict]:
 
 def _row(line: bytes) -> dict | None:
     """The object that a line holds; None if it holds none, or not a whole one."""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         row = json.loads(line)
         return row if isinstance(row, dict) else None
     return None
@@ -168,17 +171,18 @@ def npz(**arrays: np.ndarray) -> bytes:
 
 def load_array(path: str | Path) -> np.ndarray:
     """Reads a `.npy` file; one that is absent, truncated or holds pickled objects is a `UserError` that names it."""
-    return _array(path, None)
+    return _array(path, lazy=False)
 
 
 def map_array(path: str | Path) -> np.ndarray:
     """Opens a `.npy` file as an array that cannot be written to and is read where it is used; see `load_array`."""
-    return _array(path, "r")
+    return _array(path, lazy=True)
 
 
-def _array(path, mode):
+def _array(path: str | Path, *, lazy: bool) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode=mode, allow_pickle=False)
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # fails where the header claims more than there is
+        return mapped if lazy else np.array(mapped)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: is this the workdir of a run?") from None
     except (ValueError, EOFError, OSError) as error:

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax import checkpoint, environment, feed, gan, parallel, prng, records, sampling
+from gan_da_jax import checkpoint, environment, feed, forms, gan, parallel, prng, records, sampling
 from gan_da_jax.config import augmented_count, differences
 from gan_da_jax.data import order
 from gan_da_jax.errors import UserError
@@ -26,26 +26,27 @@ class Occupied(UserError):
 
 
 def check(workdir: Path, config: ConfigDict) -> None:
-    """Raises a `UserError` where the workdir cannot be this config's: it is another run's, or no folder."""
+    """Raises a `UserError` where the workdir cannot be this config's: another run's, of edited files, or no folder."""
     place = next(place for place in (workdir, *workdir.absolute().parents) if place.exists())
     if not place.is_dir():
         raise UserError(f"--workdir={workdir}: {place} is not a folder; choose another workdir")
     if (workdir / "config.json").exists():
-        changed = differences(recorded_config(workdir), config.to_dict())
+        changed = differences(recorded(workdir)["config"], config.to_dict())
         if changed:
             raise UserError(
                 f"{workdir} holds a run with another config, which differs in {', '.join(changed)}; "
                 f"choose another --workdir, or give that config"
             )
+    forms.rows(workdir / "metrics.jsonl", forms.METRICS)
+    forms.rows(workdir / "scores.jsonl", forms.SCORES)
 
 
-def recorded_config(workdir: Path) -> dict:
-    """The config that a run was made with, from its config.json; a `UserError` where that is absent or another file."""
+def recorded(workdir: Path) -> dict:
+    """What config.json says: the `config` that a run was made with, and where; a `UserError` if it is no such file."""
     path = workdir / "config.json"
-    recorded = records.read_json(path)
-    if not isinstance(recorded, dict) or not isinstance(recorded.get("config"), dict):
-        raise UserError(f"{path} is not that of a run; restore it, or choose another folder")
-    return recorded["config"]
+    found = records.read_json(path)
+    forms.require(found, forms.CONFIG, str(path))
+    return found
 
 
 def claim(workdir: Path, config: ConfigDict) -> None:
@@ -59,19 +60,19 @@ def claim(workdir: Path, config: ConfigDict) -> None:
 
 def visit(workdir: Path) -> str:
     """Notes in config.json that work on a run goes on in this environment; returns the hash that stands for it."""
-    _record(workdir, recorded_config(workdir))
+    _record(workdir, recorded(workdir)["config"])
     return environment.digest(environment.current())
 
 
-def environments(recorded: dict) -> dict[str, dict]:
-    """The environments that config.json tells of, by their hashes; the last one comes first."""
-    last = {name: recorded[name] for name in environment.current() if name in recorded}
-    return {environment.digest(one): one for one in (last, *recorded.get("earlier", []))}
+def environments(entry: dict) -> dict[str, dict]:
+    """The environments that config.json, as from `recorded`, tells of, by their hashes; the last one comes first."""
+    last = {name: entry[name] for name in environment.current() if name in entry}
+    return {environment.digest(one): one for one in (last, *entry.get("earlier", []))}
 
 
 def _record(workdir: Path, config: dict) -> None:
     path = workdir / "config.json"
-    old = records.read_json(path) if path.exists() else {}
+    old = recorded(workdir) if path.exists() else {}
     now = environment.current()
     known = environments(old) if old else {}
     known.pop(environment.digest(now), None)
@@ -289,9 +290,9 @@ def position(config: ConfigDict, step: int) -> dict[str, Any]:
     return {"step": step, "epoch": round(shown / images(config), 4), "kimg": round(shown / 1000, 4)}
 
 
-def trained_generator(config: ConfigDict, workdir: Path, step: int) -> Any:
-    """The generator's variables at a checkpoint; a `UserError` if it is not what was saved."""
+def trained_state(config: ConfigDict, workdir: Path, step: int) -> gan.State:
+    """The state at a checkpoint, for whoever does not train; a `UserError` if it is not what was saved."""
     try:
-        return saved_state(config, workdir, step).generator
+        return saved_state(config, workdir, step)
     except checkpoint.Damaged as error:
         raise UserError(f"{error}; delete that folder and those of later steps, and train again") from error

@@ -14,43 +14,15 @@ def test_shipped_configs_are_valid(module):
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("seed", -1, "0 to 4294967295"),
-        ("seed", 2**32, "0 to 4294967295"),
         ("seed", 1.5, "takes a value like 0"),
-        ("data.source", "web", "faces, folder, zip, tfds"),
-        ("data.source", "folder", "name the images"),
-        ("data.source", "tfds", "--config.data.dataset=celeb_a"),
-        ("data.path", "somewhere", "leave it empty"),
-        ("data.dataset", "celeb_a", "leave it empty"),
-        ("data.count", 0, "at least 1 image"),
         ("data.count", True, "takes a value like 1000"),
-        ("data.image_size", 100, "32, 64, 128, 256"),
-        ("data.resize", "squash", "stretch, center_crop"),
         ("data.skip_bad", 1, "takes a value like False"),
-        ("data.resident_mb", -1.0, "at least 0 megabytes"),
-        ("augment.policy", "rotate", "rotate is not an op"),
-        ("augment.policy", "contrast(factor=-1)", "at least 0"),
-        ("model.latent_dim", 0, "at least 1"),
-        ("model.width", 0, "at least 1 channel"),
-        ("train.batch_size", 1, "BatchNorm needs two"),
-        ("train.epochs", 0, "at least 1 epoch"),
-        ("train.kimg", -1.0, "above 0"),
-        ("train.kimg", float("inf"), "finite"),
-        ("train.checkpoint_every", 0, "at least 1 epoch"),
-        ("train.learning_rate", 0.0, "above 0"),
-        ("train.beta1", 1.0, "below 1"),
-        ("evaluate.samples", 9, "at most config.evaluate.samples"),
-        ("evaluate.splits", 0, "at least 1"),
-        ("evaluate.splits", 1001, "a split needs an image"),
-        ("evaluate.classifier", "resnet", "faces_attributes"),
-        ("evaluate.classes", "pomeranien", "no class 'pomeranien'"),
-        ("study.seeds", ("0",), "type int"),
+        ("data.path", "a\0b", "zero byte"),
         ("study.seeds", (True,), "type int"),
-        ("study.arms", (1,), "type str"),
         ("study.sources", (None,), "type str"),
     ],
 )
-def test_impossible_values_are_named(field, value, message):
+def test_values_that_only_a_file_can_give_are_named(field, value, message):
     wrong = default.get_config().copy_and_resolve_references()
     with wrong.ignore_type():
         wrong.update_from_flattened_dict({field: value})

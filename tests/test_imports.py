@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "gan_da_jax"
 LAYERS = [
     {"errors", "prng", "augment", "models", "metrics", "fitting", "race"},
-    {"gan", "hosts", "records", "progress"},
+    {"gan", "hosts", "records", "forms", "progress"},
     {"parallel", "data", "weights", "checkpoint", "environment", "baseline"},
     {"classifiers", "sampling", "configs", "thumbnails", "feed"},
     {"config", "features", "leakage", "contenders"},

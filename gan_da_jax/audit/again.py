@@ -5,6 +5,7 @@ rounded otherwise, which training makes grow from step to step, and the toleranc
 """
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,7 +63,7 @@ class Again(Files):
         data = config.data
         if data.source in ("folder", "zip"):
             known = filter(None, (data.path, made["source"]["path"]))
-            places = [place for place in known if Path(place).expanduser().exists()]
+            places = [place for place in known if Path(os.path.expanduser(place)).exists()]
             if not places:
                 raise Unchecked(f"the source is not here: {made['source']['path']}")
             data.path = places[0]

@@ -1,17 +1,19 @@
 """All checks of a run, and of a study with its report, in order: the cheap ones first."""
 
+import contextlib
 import html
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from gan_da_jax import bundle, environment, records
+from gan_da_jax import bundle, environment, forms, records
 from gan_da_jax.audit.again import Again
 from gan_da_jax.audit.files import Files
 from gan_da_jax.audit.finding import Differs, Finding, Noted, Unchecked, difference, find
 from gan_da_jax.config import source_name
 from gan_da_jax.data import manifest
+from gan_da_jax.errors import UserError
 from gan_da_jax.report import plan, whole
 
 
@@ -52,8 +54,10 @@ def of_folder(workdir: Path, runs: list[Files]) -> Iterator[Finding]:
 
 def failed(workdir: Path) -> list[str]:
     """The names of the runs of a study that failed, as it has noted; none where it has noted nothing."""
-    noted = plan.read(workdir, [])
-    return list(noted.failed) if noted else []
+    with contextlib.suppress(UserError):  # which `_study` tells of
+        noted = plan.read(workdir, [])
+        return list(noted.failed) if noted else []
+    return []
 
 
 def _bundle(workdir: Path) -> str:
@@ -68,6 +72,7 @@ def _study(workdir: Path, runs: list[Files]) -> str:
     if not (workdir / "study.json").is_file():
         raise Unchecked("the folder is not that of a study: it has no study.json")
     noted = records.read_json(workdir / "study.json")
+    forms.require(noted, forms.STUDY, str(workdir / "study.json"))
     if records.seal(noted) != noted:
         raise Differs("study.json was edited: its sha256 is that of something else")
     planned = {f"{arm}/seed{seed}" for arm in noted["arms"] for seed in noted["seeds"]}

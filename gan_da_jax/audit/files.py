@@ -12,8 +12,7 @@ from PIL import Image
 from gan_da_jax import checkpoint, environment, gan, parallel, pools, records, run
 from gan_da_jax.audit.finding import Differs, Noted, Unchecked, difference
 from gan_da_jax.augment import OPS, policy
-from gan_da_jax.config import augmented_count, check, recorded, source_name
-from gan_da_jax.configs import default
+from gan_da_jax.config import augmented_count, recorded, restored, source_name
 from gan_da_jax.data import manifest
 from gan_da_jax.errors import UserError
 
@@ -26,23 +25,23 @@ class Files:
     def __init__(self, workdir: Path):
         """Reads the files of the run in `workdir`."""
         self.workdir = workdir
-        self.recorded = records.read_json(workdir / "config.json")
         self.metrics = records.read_jsonl(workdir / "metrics.jsonl")
         self.scores = records.read_jsonl(workdir / "scores.jsonl")
         self.saved = checkpoint.steps(workdir / "checkpoints")
         self.now = environment.current()
 
     @functools.cached_property
+    def recorded(self) -> dict:
+        """What config.json says; a `UserError` if it is no such file."""
+        return run.recorded(self.workdir)
+
+    @functools.cached_property
     def config(self) -> ConfigDict:
         """The recorded config; a `Differs` if it is none."""
-        config = default.get_config()
         try:
-            for name, value in recorded(self.recorded["config"]).items():
-                config.update_from_flattened_dict({name: tuple(value) if isinstance(value, list) else value})
-            check(config)
-        except (UserError, KeyError, TypeError, AttributeError) as error:
-            raise Differs(f"config.json holds no config: {' '.join(str(error).split())}") from None
-        return config
+            return restored(self.recorded["config"])
+        except UserError as error:
+            raise Differs(f"config.json: {error}") from None
 
     def stretch(self, step: int | None) -> tuple[int, int]:
         """A checkpoint to train from again, and the one that it leads to; 0 is the state before the first step.

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
+
 from gan_da_jax.errors import UserError
 
 SAME, DIFFERS, UNCHECKED, NOTED = "same", "DIFFERS", "not checked", "noted"
@@ -41,7 +43,9 @@ def find(name: str, function: Callable[[], str]) -> Finding:
         return Finding(name, NOTED, str(note))
     except (Differs, UserError) as difference:
         return Finding(name, DIFFERS, str(difference))
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OSError) as error:
+    except (MemoryError, jax.errors.JaxRuntimeError):  # says nothing of the files
+        raise
+    except Exception as error:
         return Finding(name, DIFFERS, f"its files cannot be understood ({type(error).__name__}: {error})")
 
 

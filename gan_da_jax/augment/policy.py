@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from gan_da_jax import augment, prng
-from gan_da_jax.errors import UserError
+from gan_da_jax.errors import UserError, did_you_mean
 
 
 class Part(NamedTuple):
@@ -33,9 +33,9 @@ def parse(policy: str) -> tuple[Part, ...]:
         UserError: an unknown op or argument, a value out of range, an op named twice, or a text that is no policy.
     """
 
-    def wrong(reason: str) -> UserError:
+    def wrong(reason: str, hint: str = "") -> UserError:
         known = ", ".join(f"{op}({', '.join(augment.signature(op))})".replace("()", "") for op in augment.OPS)
-        return UserError(f"augment.policy {policy!r}: {reason}; it is none, or ops joined by +, of: {known}")
+        return UserError(f"augment.policy {policy!r}: {reason}; {hint}it is none, or ops joined by +, of: {known}")
 
     if policy == "none":
         return ()
@@ -61,13 +61,14 @@ def _part(term: ast.expr, wrong) -> Part:
         raise wrong("this cannot be read")
     op = call.func.id
     if op not in augment.OPS:
-        raise wrong(f"{op} is not an op")
+        raise wrong(f"{op} is not an op", did_you_mean(op, augment.OPS))
     if call.args:
         raise wrong(f"arguments of {op} are given by name")
     arguments = dict(augment.signature(op))
     for keyword in call.keywords:
         if keyword.arg not in arguments:
-            raise wrong(f"{op} has no argument {keyword.arg}")
+            name = keyword.arg or "**"
+            raise wrong(f"{op} has no argument {name}", did_you_mean(name, arguments))
         try:
             value = ast.literal_eval(keyword.value)
         except (ValueError, TypeError, SyntaxError, RecursionError):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from gan_da_jax.data.images import MAX_BYTES, Images, Unreadable, choose, shown, wanted
 from gan_da_jax.errors import UserError
 
+_PIECE = 4096  # bytes; LZMA makes 30 MB at the most of as many packed ones
 _BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError)
 
 
@@ -41,7 +42,8 @@ def load(*, path: str, dataset: str, count: int, image_size: int, resize: str, s
 def opened(path: str) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
     """Yields the names of the images in the zip file `path`, and what reads one of them from any thread.
 
-    Hidden entries and `__MACOSX` are passed over. Of entries with the same name the last counts, as after unpacking.
+    However much an entry unpacks to, at most MAX_BYTES of it are ever held. Hidden entries and `__MACOSX` are
+    passed over. Of entries with the same name the last counts, as after unpacking.
 
     Raises:
         UserError: no such file, no zip file, or no image in it.
@@ -72,11 +74,14 @@ def opened(path: str) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
             entry = entries[name]
             if entry.flag_bits & 1:
                 raise Unreadable("encrypted")
+            if entry.compress_type == zipfile.ZIP_BZIP2:  # its smallest pieces may unpack to gigabytes
+                raise Unreadable("packed with bzip2: pack it with Deflate, or not at all")
             if entry.file_size > MAX_BYTES:
                 raise Unreadable(f"{entry.file_size >> 20} MiB, more than {MAX_BYTES >> 20} MiB")
             try:
-                with lock:
-                    return archive.read(entry)
+                with lock, archive.open(entry) as file:
+                    # In pieces, which end at the stated size: at once, it would unpack whatever there is.
+                    return b"".join(iter(lambda: file.read(_PIECE), b""))
             except (*_BROKEN, NotImplementedError) as error:
                 raise Unreadable(f"corrupt in the zip file: {shown(error) or type(error).__name__}") from None
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_da_jax.data import archive, folder
-from gan_da_jax.data.images import Unreadable, complaint, decode, in_parallel, shown
+from gan_da_jax.data.images import MANY_BAD, Unreadable, complaint, decode, in_parallel, shown
 from gan_da_jax.errors import UserError
 
 _AHEAD = 64  # images decoded at once: photographs are large
@@ -67,14 +67,17 @@ def _files(names: list[str], read: Callable[[str], bytes], where: str) -> Collec
             return {"id": name, "reason": str(error)}
 
     def images() -> Iterator[np.ndarray]:
-        bad = []
+        bad, looked_at = [], 0
         for image in in_parallel(attempt, names, title="reading images", ahead=_AHEAD):
+            looked_at += 1
             if isinstance(image, dict):
                 bad.append(image)
+                if len(bad) == MANY_BAD:
+                    break
             elif not bad:
                 yield image
         if bad:
-            raise UserError(f"{complaint(bad, len(names), where)}: mend or remove them")
+            raise UserError(f"{complaint(bad, looked_at, where)}: mend or remove them")
 
     return Collection(names, images)
 

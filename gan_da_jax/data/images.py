@@ -22,6 +22,7 @@ MAX_PIXELS = 64_000_000  # by the header, before any pixel is decoded: a few byt
 MAX_BYTES = 256 * 2**20
 RESIZES = ("stretch", "center_crop")
 
+MANY_BAD = 1000  # bad files after which no more are looked at: this is no collection of images
 _NAMED = 10  # bad files that a message names
 
 
@@ -148,18 +149,22 @@ def choose(
         return hashlib.sha256(data).digest(), pixels, ""
 
     usable, kept, skipped = {}, {}, []
-    for name, (digest, pixels, reason) in zip(names, in_parallel(check, names, "checking images"), strict=True):
+    looked_at = 0
+    for name, (digest, pixels, reason) in zip(names, in_parallel(check, names, "checking images")):  # noqa: B905
+        looked_at += 1
         if not reason and digest in usable:
             reason = f"the same bytes as {shown(usable[digest])}"
         if reason:
             skipped.append({"id": name, "reason": reason})
+            if len(skipped) == MANY_BAD and not skip_bad:
+                break
             continue
         usable[digest] = name
         if pixels is not None:
             kept[name] = pixels
     if skipped and not skip_bad:
         raise UserError(
-            f"{complaint(skipped, len(names), where)}: mend or remove them, or set data.skip_bad=true to leave them out"
+            f"{complaint(skipped, looked_at, where)}: mend or remove them, or set data.skip_bad=true to leave them out"
         )
     _require(len(usable), count, where, left_out=len(skipped))
 

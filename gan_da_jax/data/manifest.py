@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_da_jax import augment, records
+from gan_da_jax import augment, forms, records
 from gan_da_jax.augment import policy
 from gan_da_jax.errors import UserError
 
@@ -87,12 +87,21 @@ def build(
 
 
 def read(dataset: Path) -> dict:
-    """Reads `manifest.json` of a data set's folder; one that is absent or of another format is a `UserError`."""
+    """Reads `manifest.json` of a data set's folder; one that is absent or of another form is a `UserError`."""
     path = dataset / "manifest.json"
     manifest = records.read_json(path)
     if not isinstance(manifest, dict) or manifest.get("format") != 1:
         raise UserError(f"{path} is not a manifest of format 1: prepare the data set again in a new workdir")
+    forms.require(manifest, forms.MANIFEST, str(path))
     return manifest
+
+
+def originals(dataset: Path) -> np.ndarray:
+    """The originals of a prepared data set, uint8 [n, S, S, 3], proved by their hashes; `UserError` as in `load`."""
+    rows = [row for row in read(dataset)["records"] if row["op"] == "original"]
+    pixels = records.load_array(dataset / "originals.npy")
+    _prove(dataset, pixels, rows)
+    return pixels
 
 
 def load(dataset: Path) -> tuple[dict, np.ndarray]:
@@ -114,11 +123,22 @@ def load(dataset: Path) -> tuple[dict, np.ndarray]:
         needed = {"originals"} | {augment.OPS[op].pool for op, _ in draws}
         pools = {pool: records.map_array(dataset / f"{pool}.npy") for pool in POOLS if pool in needed}
         pixels = images(policy.parse(manifest["policy"]), draws, pools)
-        intact = records.sha256(pixels) == manifest["images_sha256"]
     except (KeyError, TypeError, IndexError, ValueError):
-        intact = False
-    if not intact:
-        raise UserError(
-            f"{dataset} does not hold the images its manifest.json describes: prepare it again in a new workdir"
-        )
+        raise _other(dataset) from None
+    _prove(dataset, pixels, manifest["records"])
+    if records.sha256(pixels) != manifest["images_sha256"] or len(draws) != manifest["count"]:
+        raise _other(dataset)
     return manifest, pixels
+
+
+def _prove(dataset: Path, pixels: np.ndarray, rows: list[dict]) -> None:
+    indices = [row["index"] for row in rows]
+    same = pixels.dtype == np.uint8 and pixels.ndim == 4 and indices == list(range(len(pixels)))
+    if not same or [row["sha256"] for row in rows] != list(map(records.sha256, pixels)):
+        raise _other(dataset)
+
+
+def _other(dataset: Path) -> UserError:
+    return UserError(
+        f"{dataset} does not hold the images its manifest.json describes: prepare it again in a new workdir"
+    )

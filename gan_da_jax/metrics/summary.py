@@ -86,7 +86,8 @@ def pool(rows: Sequence[Row]) -> dict[str, Any]:
 def _mean(found: Sequence[Any]) -> Any:
     measured = [each for each in found if each is not None]
     if measured and isinstance(measured[0], Mapping):
-        return {name: statistics.mean(each[name] for each in measured) for name in measured[0]}
+        means = {name: statistics.mean(each[name] for each in measured) for name in ("mean", "std")}
+        return {**measured[0], **means}
     return statistics.mean(measured) if measured else None  # exact: the mean of equal numbers is that number
 
 

@@ -1,6 +1,5 @@
 """A run's files of class probabilities -> p(y) of its samples and of the real images, and p(y|x) of single samples."""
 
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,6 +76,9 @@ def _condensed(all_classes: Likelihoods, by: np.ndarray) -> Likelihoods:
 def _load(path: Path) -> tuple[list[str], np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            return file["classes"].tolist(), file["probabilities"].astype(np.float64)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            names, table = file["classes"].astype(str), file["probabilities"].astype(np.float64)
+        if table.shape != (len(table), *names.shape) or not table.size or not np.isfinite(table).all():
+            raise ValueError(f"{table.shape} numbers for {names.shape} classes, or not all of them finite")
+    except Exception as error:  # NumPy's readers raise almost anything on damaged data
         raise UserError(f"{path} holds no class probabilities ({error}): delete it and evaluate again") from None
+    return names.tolist(), table

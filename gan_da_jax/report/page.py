@@ -83,7 +83,7 @@ def render(
 
 def _link(run: Run) -> str:
     """The address of a run's folder, from the folder of the page."""
-    return "../" if run.name == "." else f"../{quote(run.name)}/"
+    return "../" if run.name == "." else f"../{quote(run.name, errors='surrogateescape')}/"
 
 
 def _of(uris: Mapping[tuple, str], kind: str, number: int) -> dict[Any, str]:

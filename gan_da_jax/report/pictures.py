@@ -47,6 +47,8 @@ def strip(path: Path, row: int, rows: int) -> np.ndarray:
         UserError: the file is no picture.
     """
     image = _open(path)
+    if image.height < rows:
+        raise UserError(f"{path} has no {rows} rows of pictures: delete it and report again")
     cut = image.crop((0, round(row * image.height / rows), image.width, round((row + 1) * image.height / rows)))
     cut.thumbnail((WIDEST, cut.height), Image.Resampling.LANCZOS)
     return np.asarray(cut)
@@ -54,8 +56,8 @@ def strip(path: Path, row: int, rows: int) -> np.ndarray:
 
 def _open(path: Path) -> Image.Image:
     try:
-        return Image.open(path).convert("RGB")
-    except OSError as error:
+        return Image.open(path, formats=("PNG",)).convert("RGB")
+    except Exception as error:  # Pillow's decoders raise almost anything on corrupt data
         raise UserError(f"{path} is no readable picture ({error}): delete it and report again") from None
 
 

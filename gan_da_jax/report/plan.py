@@ -1,10 +1,10 @@
 """A study's own file, study.json -> which of its runs failed and which are missing."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from gan_da_jax import records
-from gan_da_jax.errors import UserError
+from gan_da_jax import forms, records
+from gan_da_jax.report import runs
 from gan_da_jax.report.arms import Arm
 
 
@@ -27,11 +27,9 @@ def read(workdir: Path, arms: list[Arm]) -> Plan | None:
     path = workdir / "study.json"
     if not path.is_file():
         return None
-    plan: Any = records.read_json(path)
-    try:
-        failed = {one["run"]: one["reason"] for one in plan["failed"]}
-        planned = [f"{arm}/seed{seed}" for arm in plan["arms"] for seed in plan["seeds"]]
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path} lacks {error}: was it written by another version? Remove it, or study again") from None
+    plan = runs.printable(records.read_json(path))
+    forms.require(plan, forms.STUDY, str(path))
+    failed = {one["run"]: one["reason"] for one in plan["failed"]}
+    planned = [f"{arm}/seed{seed}" for arm in plan["arms"] for seed in plan["seeds"]]
     found = {run.name for arm in arms for run in arm.runs}
     return Plan(failed, [name for name in planned if name not in found | failed.keys()])

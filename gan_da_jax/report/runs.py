@@ -1,16 +1,13 @@
 """The files of runs: found below a folder, read, and checked for what a report needs of them."""
 
-import functools
-import operator
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gan_da_jax import records
+from gan_da_jax import forms, records
+from gan_da_jax.data import manifest
+from gan_da_jax.data.images import shown
 from gan_da_jax.errors import UserError
-
-CONFIG_HAS = ("config.seed", "config.train.batch_size", "config.model.width", "versions", "devices", "backend")
-MANIFEST_HAS = ("source.name", "source.path", "source.image_size", "policy", "count", "images_sha256", "records")
 
 LEVELS = 3  # folders of a study: source, arm, seed
 
@@ -68,21 +65,35 @@ def read(folder: Path, root: Path) -> Run:
     Raises:
         UserError: a file cannot be understood.
     """
-    try:
-        run = Run(
-            folder.relative_to(root).as_posix(),
-            folder,
-            records.read_json(folder / "config.json"),
-            records.read_json(folder / "dataset" / "manifest.json"),
-            _last_of_each(records.read_jsonl(folder / "metrics.jsonl"), lambda row: row["step"]),
-            _last_of_each(_newest_weights(records.read_jsonl(folder / "scores.jsonl")), _evaluation),
-        )
-        for recorded, fields in ((run.recorded, CONFIG_HAS), (run.manifest, MANIFEST_HAS)):
-            for field in fields:
-                functools.reduce(operator.getitem, field.split("."), recorded)
-        return run
-    except (KeyError, TypeError) as error:
-        raise UserError(f"the files of the run {folder} lack {error}: were they written by another version?") from None
+    recorded = records.read_json(folder / "config.json")
+    forms.require(recorded, forms.CONFIG, str(folder / "config.json"))
+    metrics = forms.rows(folder / "metrics.jsonl", forms.METRICS)
+    scores = forms.rows(folder / "scores.jsonl", forms.SCORES)
+    made, config = manifest.read(folder / "dataset"), recorded["config"]
+    if (made["policy"], made["seed"]) != (config["augment"]["policy"], config["seed"]):
+        raise UserError(f"{folder}: dataset/manifest.json and config.json name another policy or seed: restore them")
+    if any(row["seed"] != config["seed"] for row in scores):
+        raise UserError(f"{folder}: scores.jsonl holds scores of another seed than config.json names: restore them")
+    return Run(
+        folder.relative_to(root).as_posix(),
+        folder,
+        printable(recorded),
+        printable(made),
+        _last_of_each(metrics, lambda row: row["step"]),
+        _last_of_each(_newest_weights(printable(scores)), _evaluation),
+    )
+
+
+def printable(value: Any) -> Any:
+    """The same of JSON with all texts as they can be shown: names of files need not be text."""
+    match value:
+        case str():
+            return shown(value)
+        case list():
+            return [printable(one) for one in value]
+        case dict():
+            return {shown(name): printable(one) for name, one in value.items()}
+    return value
 
 
 def judge(row: dict[str, Any]) -> tuple[str, str, int, int]:

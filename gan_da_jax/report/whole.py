@@ -38,7 +38,7 @@ def summary(matter: Matter) -> dict[str, bytes]:
     whole = {"format": 1, "arms": entries, "boards": findings.entries(matter.boards)}
     return {
         "summary.json": (json.dumps(whole, indent=1, allow_nan=False) + "\n").encode(),
-        "summary.csv": tables.to_csv(entries).encode(),
+        "summary.csv": tables.to_csv(entries).encode(errors="backslashreplace"),
     }
 
 
@@ -53,7 +53,7 @@ def pages(matter: Matter, title: str) -> dict[str, bytes]:
     drawn = charts.draw(matter.arms, matter.boards)
     files = {f"report/{name}": data for chart in drawn.values() for name, data in chart.files.items()}
     html = page.render(title, matter.arms, matter.boards, matter.left_out, matter.study, drawn)
-    return files | {"report/index.html": html.encode()}
+    return files | {"report/index.html": html.encode(errors="backslashreplace")}
 
 
 def stale(workdir: Path, files: dict[str, bytes]) -> list[Path]:

@@ -39,6 +39,8 @@ def main(workdir: Path, *, step: int | None = None, bundle: Path | None = None, 
     folders = _runs(workdir)
     with _anew() as cache:
         runs = [Again(folder, cache=cache) for folder in folders]
+        for by in (row["trained_by"] for one in runs for row in one.metrics if "trained_by" in row):
+            raise UserError(f"{workdir} holds a run that was trained by {by}: an audit can only do ours again")
         stretches = {one.workdir: one.stretch(step) for one in runs}
         for folder, (start, end) in stretches.items():
             chosen = "by chance" if step is None else "as asked"
@@ -75,7 +77,10 @@ def _runs(workdir: Path) -> list[Path]:
     failed = checks.failed(workdir)
     for name in failed:
         print(f"{workdir / name} is left out: study.json says that it failed")
-    return [folder for folder in find(workdir) if _name(folder, workdir) not in failed]
+    folders = [folder for folder in find(workdir) if _name(folder, workdir) not in failed]
+    if not folders:
+        raise UserError(f"{workdir} holds no run that has not failed: study again, then audit")
+    return folders
 
 
 def _name(folder: Path, workdir: Path) -> str:

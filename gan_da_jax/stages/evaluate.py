@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from gan_da_jax import checkpoint, classifiers, evaluation, records, run
 from gan_da_jax.config import wanted_classes
+from gan_da_jax.data import manifest
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics.summary import value, written
 from gan_da_jax.progress import Progress
@@ -29,6 +30,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     names, chosen = classifiers.CLASSIFIERS[settings.classifier].classes, wanted_classes(config)
     if not steps:
         raise UserError(f"{workdir} holds no checkpoint; train it first, with the same --config and --workdir")
+    originals = manifest.originals(workdir / "dataset")
     if dry_run:
         print(f"{workdir}: would score {settings.repeats} x {settings.samples} samples of {len(steps)} checkpoints")
         print(f"{workdir}: by {settings.classifier}, weights: {where}")
@@ -53,12 +55,11 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
         print(f"{workdir}: all checkpoints are scored already")
         return
 
-    originals = records.load_array(workdir / "dataset" / "originals.npy")
     judge = evaluation.Judge(config, originals, classifier, what=str(workdir))
     machine = run.visit(workdir)
     progress = Progress(f"{workdir}: scores", total=len(todo) * settings.samples)
     for step in dict.fromkeys(step for step, _ in todo):
-        generator = run.trained_generator(config, workdir, step)
+        generator = run.trained_state(config, workdir, step).generator
         for repeat in (repeat for at, repeat in todo if at == step):
             row, files = judge.score(generator, step, repeat, progress.advance)
             for name, data in files.items():

@@ -1,5 +1,6 @@
 """prepare: source -> WORKDIR/dataset, the originals and a manifest of the whole data set."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, export: Pa
 
 def _stay_outside(config: ConfigDict, *places: Path | None) -> None:
     """Refuses to write into the folder that the images come from: a run's pictures would be taken for images of it."""
-    source = Path(config.data.path).expanduser().resolve()
+    source = Path(os.path.expanduser(config.data.path)).resolve()
     for place in places:
         if config.data.source == "folder" and place is not None and place.resolve().is_relative_to(source):
             raise UserError(f"{place} is inside the folder of images, {config.data.path}; choose a place outside of it")

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax import classifiers, features, parallel, prng, records, run, study
+from gan_da_jax import classifiers, features, forms, parallel, prng, records, run, study
 from gan_da_jax.config import augmented_count
 from gan_da_jax.errors import Failure, Interrupted, UserError
 from gan_da_jax.study import Planned
@@ -112,10 +112,9 @@ def _note(workdir: Path, planned: list[Planned], tried: list[str], failed: dict[
     path = workdir / "study.json"
     current = {one.name for one in planned}.difference(tried)
     with run.alone(workdir, wait=True):
-        noted = records.read_json(path) if path.exists() else {}
-        if not isinstance(noted, dict):
-            raise UserError(f"{path} is not that of a study: delete it, or choose another --workdir")
-        kept = {one["run"]: one["reason"] for one in noted.get("failed", []) if one["run"] in current} | failed
+        noted = records.read_json(path) if path.exists() else {"arms": [], "seeds": [], "failed": []}
+        forms.require(noted, forms.STUDY, str(path))
+        kept = {one["run"]: one["reason"] for one in noted["failed"] if one["run"] in current} | failed
         entry = {
             "format": 1,
             "arms": list(dict.fromkeys(f"{one.source}/{one.arm}" for one in planned)),

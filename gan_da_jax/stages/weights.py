@@ -1,15 +1,12 @@
 """weights: those of classifiers: list, fetch, convert them, say what a file is; those of a run, exported to PyTorch."""
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
-
-from gan_da_jax import checkpoint, classifiers, gan, parallel, records, run
-from gan_da_jax.config import recorded
-from gan_da_jax.errors import UserError
+from gan_da_jax import checkpoint, classifiers, parallel, records, run
+from gan_da_jax.config import restored
+from gan_da_jax.errors import UserError, did_you_mean
 from gan_da_jax.weights import dcgan, download, keras_h5, torch_file
 from gan_da_jax.weights.registry import PUBLISHED
 
@@ -34,9 +31,9 @@ def main(words: list[str], *, out: str | None = None, dry_run: bool = False) -> 
         raise UserError(f"--out is for weights convert and export; weights {words[0]} writes no file of yours")
     for kind, word in zip(action.takes, words[1:], strict=False):
         if kind == "NAME" and word not in PUBLISHED:
-            close = difflib.get_close_matches(word, PUBLISHED, 1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            raise UserError(f"there are no weights {word!r}: {hint}there are: {', '.join(PUBLISHED)}")
+            raise UserError(
+                f"there are no weights {word!r}: {did_you_mean(word, PUBLISHED)}there are: {', '.join(PUBLISHED)}"
+            )
         if kind == "FILE" and not Path(word).is_file():
             raise UserError(f"{word} is not a file: check the path")
     action.function(*words[1:], out=out, dry_run=dry_run)
@@ -118,7 +115,7 @@ def _export(workdir: str, step: str | None = None, *, out: str | None, dry_run: 
         raise UserError(
             "weights export needs --out=DIR, the folder for generator.safetensors and discriminator.safetensors"
         )
-    fields = recorded(run.recorded_config(place))
+    config = restored(run.recorded(place)["config"])
     saved = checkpoint.steps(place / "checkpoints")
     if not saved or (step is not None and step not in map(str, saved)):
         wanted = f"no checkpoint {step}" if step is not None else "no checkpoint"
@@ -127,11 +124,7 @@ def _export(workdir: str, step: str | None = None, *, out: str | None, dry_run: 
     if dry_run:
         print(f"would write both networks of {place}, step {number}, to {folder}")
         return
-    network = gan.create(
-        image_size=fields["data.image_size"], latent_dim=fields["model.latent_dim"], width=fields["model.width"]
-    )
-    shapes = jax.eval_shape(lambda: gan.init(network, jax.random.key(0)))
-    state = parallel.host(checkpoint.load(place / "checkpoints", number, parallel.abstract(shapes)))
+    state = parallel.host(run.trained_state(config, place, number))
     for kind in ("generator", "discriminator"):
         path = folder / f"{kind}.safetensors"
         torch_file.write(path, dcgan.to_torch(getattr(state, kind)))

@@ -12,10 +12,13 @@ def pool(seed: int, count: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3), np.uint8)
 
 
+SOURCE = {"name": "faces", "path": "", "image_size": 8, "skipped": []}
+
+
 def build(policy: str, count: int, originals: int = 10):
     pools = {"originals": pool(0, originals), "generated": pool(1, count), "more": pool(2, count)}
     ids = {name: [f"{name}/{i}" for i in range(len(array))] for name, array in pools.items()}
-    return manifest.build(source={}, policy_text=policy, count=count, seed=0, pools=pools, ids=ids), pools
+    return manifest.build(source=SOURCE, policy_text=policy, count=count, seed=0, pools=pools, ids=ids), pools
 
 
 @pytest.mark.parametrize(

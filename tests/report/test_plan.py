@@ -1,7 +1,4 @@
-import pytest
-
 from gan_da_jax import records
-from gan_da_jax.errors import UserError
 from gan_da_jax.report import plan
 from gan_da_jax.report.arms import group
 
@@ -32,10 +29,3 @@ def test_failed_and_missing_runs_are_found(tmp_path, make_run, read_all):
 
 def test_folder_without_a_plan_is_no_study(tmp_path):
     assert plan.read(tmp_path, []) is None
-
-
-@pytest.mark.parametrize("content", ['{"arms": []}', "[]", '{"failed": [{"run": "a"}], "arms": [], "seeds": []}'])
-def test_broken_plan_is_named(tmp_path, content):
-    (tmp_path / "study.json").write_text(content)
-    with pytest.raises(UserError, match="study.json lacks"):
-        plan.read(tmp_path, [])

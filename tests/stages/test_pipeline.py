@@ -88,7 +88,7 @@ def test_generated_images_come_from_the_run_on_the_originals(study):
     assert not (study / "contrast+generated/generator").exists()
     config = default.get_config()
     config.update_from_flattened_dict(FIELDS)
-    generator = run.trained_generator(config, study / "none", 3)
+    generator = run.trained_state(config, study / "none", 3).generator
     vectors = sampling.latents(seed=0, stream="generated", count=7, latent_dim=8)
     images = sampling.sampler(run.network(config))(generator, vectors)
     np.testing.assert_array_equal(records.load_array(study / "contrast+generated/dataset/generated.npy"), images)
@@ -117,7 +117,7 @@ def test_scores_are_the_formula_on_the_samples(study):
     config.update_from_flattened_dict(FIELDS | {"augment.policy": "hflip"})
     classifier = classifiers.load("faces_attributes", "")
     assert row["weights_sha256"] == classifier.weights_sha256 and row["classifier_accuracy"] == classifier.accuracy
-    generator = run.trained_generator(config, study / "hflip", row["step"])
+    generator = run.trained_state(config, study / "hflip", row["step"]).generator
     vectors = sampling.latents(seed=0, stream="evaluate 0", count=40, latent_dim=8)
     images = sampling.sampler(run.network(config))(generator, vectors)
 

@@ -155,19 +155,6 @@ def test_eight_devices_train_the_same_gan_resident_or_streamed(whole, tmp_path):
     assert np.abs(first[0] - first[1]).max() <= 1
 
 
-def test_batches_must_divide_among_devices(tmp_path):
-    arguments = command("train", tmp_path / "run", train__batch_size=12)
-    done = subprocess.run(
-        [sys.executable, "-m", "gan_da_jax", *arguments],
-        env=environment(8),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 2 and "multiple of the 8 devices" in done.stderr.splitlines()[-1]
-    assert not (tmp_path / "run").exists()
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_saves_and_continues_bit_for_bit(whole, tmp_path, number, capsys):
     process = subprocess.Popen(
@@ -268,10 +255,10 @@ def test_a_checkpoint_of_another_state_is_no_checkpoint(whole, tmp_path, capsys)
     shutil.copytree(whole / "checkpoints/8", tmp_path / "run/checkpoints/15")
     config = small_config()
     with pytest.raises(UserError, match="15 is not the state that metrics.jsonl notes; delete that folder"):
-        run.trained_generator(config, tmp_path / "run", 15)
+        run.trained_state(config, tmp_path / "run", 15)
     assert main(command("train", tmp_path / "run")) == 0
     assert "15 is not the state that metrics.jsonl notes; it is set aside" in capsys.readouterr().err
-    run.trained_generator(config, tmp_path / "run", 15)
+    run.trained_state(config, tmp_path / "run", 15)
 
 
 def test_training_that_diverges_stops_at_the_step_and_keeps_what_is_good(tmp_path, capsys):

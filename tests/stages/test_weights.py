@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import os
+import shutil
 import threading
 
 import flax.traverse_util
@@ -310,6 +311,8 @@ def run_folder(tmp_path_factory):
     run.claim(place, config)
     states = {step: jax.tree.map(lambda leaf, step=step: leaf + leaf.dtype.type(step), state) for step in (3, 12)}
     for step, one in states.items():
+        row = run.position(config, step) | {"state_sha256": checkpoint.digest(parallel.host(one))}
+        records.append_jsonl(place / "metrics.jsonl", row)
         checkpoint.save(place / "checkpoints", step, one)
     return place, states
 
@@ -343,10 +346,14 @@ def test_an_exported_generator_loads_into_that_of_the_tutorial(run_folder, tmp_p
 def test_what_cannot_be_exported_is_told(run_folder, tmp_path, capsys):
     place, _ = run_folder
     out = f"--out={tmp_path}/torch"
-    for words, says in (([str(place), "4"], "no checkpoint 4; it has those of the steps: 3, 12"),):
-        assert main(["weights", "export", *words, out]) == 2
-        assert says in capsys.readouterr().err
+    assert main(["weights", "export", str(place), "4", out]) == 2
+    assert "no checkpoint 4; it has those of the steps: 3, 12" in capsys.readouterr().err
+    other = shutil.copytree(place, tmp_path / "other")
+    shutil.rmtree(other / "checkpoints/12")
+    shutil.copytree(other / "checkpoints/3", other / "checkpoints/12")
+    assert main(["weights", "export", str(other), out]) == 2
+    assert "checkpoints/12 is not the state that metrics.jsonl notes; delete that folder" in capsys.readouterr().err
     (tmp_path / "config.json").write_text("[]")
     assert main(["weights", "export", str(tmp_path), out]) == 2
-    assert "is not that of a run" in capsys.readouterr().err
+    assert "a run writes an object there" in capsys.readouterr().err
     assert not (tmp_path / "torch").exists()
