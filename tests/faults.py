@@ -52,14 +52,14 @@ def do(verb: str, fields: dict, workdir: Path) -> tuple[int, str]:
 
 
 def visible(workdir: Path) -> dict[str, object]:
-    """What is in a folder, without locks, timings, and the insides of checkpoints, which are whole or not there."""
+    """What is in a folder, without locks, timings and seals of these, and the insides of checkpoints, which are whole."""
     found: dict[str, object] = {}
     for path in sorted(workdir.rglob("*")):
         name = path.relative_to(workdir)
         if "checkpoints" in name.parts:
             found[str(Path(*name.parts[:2]))] = "is there"
         elif path.suffix == ".jsonl":
-            timed = ("seconds", "images_per_second")
+            timed = ("seconds", "images_per_second", "sha256")
             found[str(name)] = [{k: v for k, v in row.items() if k not in timed} for row in records.read_jsonl(path)]
         elif path.is_file() and path.name != ".lock":
             found[str(name)] = path.read_bytes()
@@ -84,7 +84,7 @@ def fail(scenario: str, library: ctypes.CDLL, root: Path, both: bool) -> dict:
         assert do(verb, fields, workdir)[0] == 0
     workdir.mkdir(parents=True, exist_ok=True)
     if (workdir / "metrics.jsonl").exists():
-        records.append_jsonl(workdir / "metrics.jsonl", {"step": 10**6})  # of a step that was not saved
+        records.append_jsonl(workdir / "metrics.jsonl", {"step": 10**6, "epoch": 1e5, "kimg": 1e4})
     shutil.copytree(workdir, old)
 
     def attempt(first: int, last: int, error: int) -> tuple[int, str]:

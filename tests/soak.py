@@ -47,7 +47,7 @@ SAVING = 0.15  # seconds within which a checkpoint is written, about
 
 def command(what: str, workdir: Path) -> list[str]:
     verb, fields, _ = COMMANDS[what]
-    fields = fields | ({"study.sources": (f"folder:{workdir.parents[1]}/pictures",)} if what == "study" else {})
+    fields = fields | ({"study.sources": (f"folder:{workdir.parent}/pictures",)} if what == "study" else {})
     given = [f"--config.{name}={value}" for name, value in fields.items()]
     return [verb, "--config=configs/default.py", f"--workdir={workdir}", *given]
 
@@ -114,14 +114,14 @@ def stop(pid: int, workdir: Path, number: int, *, delay: float, save: int | None
 
 def torment(what: str, root: Path, kills: int, rng: np.random.Generator) -> dict:
     """Does a command undisturbed, and then again and again while it is stopped; returns what was counted and found."""
-    log, whole = root / "log.txt", root / "whole" / "it"
+    log, workdir, whole = root / "log.txt", root / "it", root / "whole"
     start = time.monotonic()
-    if os.waitpid(fork(enter, command(what, whole), log=log), 0)[1]:
+    if os.waitpid(fork(enter, command(what, workdir), log=log), 0)[1]:
         raise SystemExit(f"undisturbed, it fails:\n{log.read_text()}")
     reach = COMMANDS[what][2] * (time.monotonic() - start)
+    workdir.rename(whole)  # all are made in the same place, which they name and hash
     counts = {"kills": 0, "while saving": 0, "interruptions": 0, "ends": 0}
     while True:
-        workdir = root / f"disturbed{counts['ends']}" / "it"
         status = None
         while status != 0:
             kind = rng.choice(["anywhere", "saving", "polite"], p=[0.45, 0.45, 0.1])
@@ -179,7 +179,7 @@ def contents(root: Path) -> dict[str, object]:
             rows = records.read_jsonl(path)
             found[name] = {row["step"]: row.get("state_sha256") for row in rows if row["step"] in planned}
         elif path.suffix in (".json", ".jsonl", ".csv"):
-            found[name] = path.read_text().replace(str(root), "ROOT")
+            found[name] = path.read_text()
         elif path.parent.name != "report":  # which shows how fast it was
             found[name] = records.sha256(path.read_bytes())
     return found
