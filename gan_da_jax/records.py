@@ -185,7 +185,9 @@ def _array(path: str | Path, *, lazy: bool) -> np.ndarray:
         return mapped if lazy else np.array(mapped)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: is this the workdir of a run?") from None
-    except (ValueError, EOFError, OSError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # NumPy's readers raise almost anything on damaged data
         raise UserError(f"{path} is not a readable .npy file ({error}): prepare the data set again") from None
 
 

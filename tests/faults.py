@@ -52,7 +52,7 @@ def do(verb: str, fields: dict, workdir: Path) -> tuple[int, str]:
 
 
 def visible(workdir: Path) -> dict[str, object]:
-    """What is in a folder, without locks, timings and seals of these, and the insides of checkpoints, which are whole."""
+    """What is in a folder, without locks, timings and their seals, and the insides of checkpoints, which are whole."""
     found: dict[str, object] = {}
     for path in sorted(workdir.rglob("*")):
         name = path.relative_to(workdir)

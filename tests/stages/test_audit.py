@@ -268,7 +268,7 @@ TAMPERINGS = {
     "an impossible field": (
         fields("config.json", lambda entry: entry["config"]["data"].update(image_size=33)),
         True,
-        "config.data.image_size is 33",
+        "data: image_size is 33",
     ),
     "the versions": (
         fields("config.json", lambda entry: entry["versions"].update(jax="0.1")),
