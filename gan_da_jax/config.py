@@ -34,6 +34,7 @@ _LEAST = {
     "evaluate.samples": (1, "image"),
     "evaluate.repeats": (1, "set"),
     "evaluate.splits": (1, "part"),
+    "study.processes": (1, "process"),
 }
 
 

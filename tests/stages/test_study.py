@@ -117,9 +117,9 @@ def test_done_again_it_only_reports(whole, pictures, capsys):
     assert (whole / "summary.json").read_bytes() == summary
 
 
-def test_killed_at_any_moment_it_ends_with_the_same_scores(whole, pictures, tmp_path):
+def test_killed_at_any_moment_two_processes_end_with_the_same_scores_as_one(whole, pictures, tmp_path):
     arms = ("none", "generated@8")
-    arguments = command(tmp_path / "killed", source=pictures, arms=arms, seeds=(0,))
+    arguments = command(tmp_path / "killed", "--config.study.processes=2", source=pictures, arms=arms, seeds=(0,))
     of_none, of_generated = (tmp_path / "killed/pictures" / arm / "seed0" for arm in arms)
     waits = np.random.default_rng().uniform(0, 0.3, 3)  # so that the moment is another one each time
     moments = (of_none / "metrics.jsonl", of_none / "scores.jsonl", of_generated / "metrics.jsonl")
@@ -135,6 +135,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_scores(whole, pictures, tmp_
         _, errors = process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL, errors
     assert main(arguments) == 0, waits
+    assert (tmp_path / "killed/process2.log").read_text().count("study: pictures/none/seed0")
 
     for arm in arms:
         shutil.copytree(whole / "pictures" / arm / "seed0", tmp_path / "whole/pictures" / arm / "seed0")
