@@ -64,7 +64,6 @@ def _done(workdir: Path, total: int) -> list[int]:
 def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarray, requests: list[int]) -> None:
     network, batch, total = run.network(config), config.train.batch_size, run.total_steps(config)
     key = prng.stream(config.seed, "train")
-    grid = sampling.latents(seed=config.seed, stream="grid", count=64, latent_dim=config.model.latent_dim)
     epochs, checkpoints = run.epoch_steps(config), set(run.checkpoint_steps(config))
     marks = sorted({*epochs, *checkpoints})
     step = int(state.step)
@@ -120,6 +119,7 @@ def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarr
         if step in checkpoints or stopping:
             arrays = parallel.host(state)
             row["state_sha256"] = checkpoint.digest(arrays)
+            grid = sampling.latents(seed=config.seed, stream="grid", count=64, latent_dim=config.model.latent_dim)
             shown = sampling.grid(sample(arrays.generator, grid), columns=8)
             records.save_png(workdir / "samples" / f"step_{step:08d}.png", shown)
         records.append_jsonl(workdir / "metrics.jsonl", row)
