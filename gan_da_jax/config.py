@@ -45,6 +45,7 @@ _RANGES = {
     "evaluate.samples": (1, "image", 10**8),
     "evaluate.repeats": (1, "set", 10**4),
     "evaluate.splits": (1, "part", 10**8),
+    "study.processes": (1, "process", 10**3),
 }
 _MOST_EPOCHS = 10**6  # passes over the data set
 _MOST_STEPS = 2**31 - 1  # a step is an int32 on the device

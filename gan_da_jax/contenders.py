@@ -106,7 +106,7 @@ def train(
             parallel.host(metrics)
             step = int(state.step)
 
-    yield from _turns(work, batch_size, _jax() | about, seconds)
+    yield from turns(work, batch_size, _jax() | about, seconds)
 
 
 def score(*, images: np.ndarray, seconds: float) -> Iterator[Any]:
@@ -138,7 +138,7 @@ def score(*, images: np.ndarray, seconds: float) -> Iterator[Any]:
     start = time.perf_counter()
     work(1)
     about = {"compiled_seconds": round(time.perf_counter() - start, 2), "batch_size": size}
-    yield from _turns(work, size, _jax() | about, seconds)
+    yield from turns(work, size, _jax() | about, seconds)
 
 
 def train_torch(
@@ -176,7 +176,7 @@ def train_torch(
         return work
 
     work, about = _fastest(build, variants)
-    yield from _turns(work, batch_size, _torch() | about | {"loader": loader}, seconds)
+    yield from turns(work, batch_size, _torch() | about | {"loader": loader}, seconds)
 
 
 def score_torch(*, images: np.ndarray, seconds: float, variants: Mapping[str, Mapping[str, bool]]) -> Iterator[Any]:
@@ -201,10 +201,10 @@ def score_torch(*, images: np.ndarray, seconds: float, variants: Mapping[str, Ma
         return work
 
     work, about = _fastest(build, variants)
-    yield from _turns(work, _TORCH_SCORED, _torch() | about | {"batch_size": _TORCH_SCORED}, seconds)
+    yield from turns(work, _TORCH_SCORED, _torch() | about | {"batch_size": _TORCH_SCORED}, seconds)
 
 
-def _turns(work: Callable[[int], None], unit: int, about: dict, seconds: float) -> Iterator[Any]:
+def turns(work: Callable[[int], None], unit: int, about: dict, seconds: float) -> Iterator[Any]:
     """Says what it is, then works for about so many seconds each time; `work(n)` does n steps of `unit` images."""
     work(1)
     elapsed = _seconds(work, 1)

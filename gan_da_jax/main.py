@@ -92,17 +92,20 @@ def _train(config: ConfigDict, workdir: Path, *, dry_run: bool, wait: bool = Fal
 
 
 def _study(config: ConfigDict, workdir: Path, **given: Any) -> None:
-    def check_originals(config: ConfigDict, workdir: Path) -> None:
-        with contextlib.redirect_stdout(None):  # the study tells its own plan
-            _train(generator_config(config), workdir, dry_run=True)
+    study.main(config, workdir, check=_check_originals, perform=_perform, report=report.main, **given)
 
-    def perform(config: ConfigDict, workdir: Path, *, trained: bool) -> None:
-        with _enough_memory():
-            with contextlib.redirect_stdout(None) if trained else contextlib.nullcontext():
-                _train(config, workdir, dry_run=False, wait=True)
-            evaluate.main(config, workdir)
 
-    study.main(config, workdir, check=check_originals, perform=perform, report=report.main, **given)
+def _check_originals(config: ConfigDict, workdir: Path) -> None:
+    with contextlib.redirect_stdout(None):  # the study tells its own plan
+        _train(generator_config(config), workdir, dry_run=True)
+
+
+def _perform(config: ConfigDict, workdir: Path, *, trained: bool) -> None:
+    _compilation_cache()  # a process that a study has started comes here first
+    with _enough_memory():
+        with contextlib.redirect_stdout(None) if trained else contextlib.nullcontext():
+            _train(config, workdir, dry_run=False, wait=True)
+        evaluate.main(config, workdir)
 
 
 @contextlib.contextmanager

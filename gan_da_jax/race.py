@@ -112,7 +112,8 @@ def started(name: str, contender: Contender) -> Iterator[Racer]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, contender), name=name)
-    process.start()
+    with _environment(contender.environment):  # what it imports, it imports before it could set any
+        process.start()
     theirs.close()
     try:
         yield Racer(name, ours)
@@ -123,9 +124,21 @@ def started(name: str, contender: Contender) -> Iterator[Racer]:
         process.join()
 
 
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets variables for the processes that are started inside the block."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+
+
 def _serve(connection: Connection, contender: Contender) -> None:
     """Runs a contender until nobody listens any more."""
-    os.environ.update(contender.environment)
     try:
         for value in contender.function(**contender.arguments):
             connection.send((value, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, ""))

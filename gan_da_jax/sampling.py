@@ -14,9 +14,12 @@ from gan_da_jax import parallel, prng
 
 def latents(*, seed: int, stream: str, count: int, latent_dim: int) -> np.ndarray:
     """Standard normal float32 [count, latent_dim]; the i-th is the same however many are drawn."""
-    key = prng.stream(seed, "latents", stream)
-    draw = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (latent_dim,)))
-    return np.asarray(jax.jit(draw)(jnp.arange(count)))
+    return np.asarray(_draw(prng.stream(seed, "latents", stream), jnp.arange(count), latent_dim))
+
+
+@functools.partial(jax.jit, static_argnames="latent_dim")
+def _draw(key: jax.Array, numbers: jax.Array, latent_dim: int) -> jax.Array:
+    return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (latent_dim,)))(numbers)
 
 
 @functools.lru_cache(maxsize=4)

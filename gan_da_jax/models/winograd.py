@@ -27,6 +27,7 @@ _KERNEL = ((1, 0), (1, 1), (0, 1))
 
 
 @jax.custom_vjp
+@jax.jit
 def halve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """The convolution: [b, H, W, C] to [b, H / 2, W / 2, F]; it can be differentiated once, in reverse."""
     products = _products(_combine(_LARGE, _blocks(x)), _combine(_KERNEL, _taps(kernel)), contract=(1, 1))
@@ -34,12 +35,14 @@ def halve(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 @jax.custom_vjp
+@jax.jit
 def double(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """The transposed convolution: [b, H, W, F] to [b, 2H, 2W, C]; it can be differentiated once, in reverse."""
     products = _products(_combine(_SMALL, _pixels(x)), _combine(_KERNEL, _taps(kernel)), contract=(1, 0))
     return _large_image(_combine(_transpose(_LARGE), products), (len(x), 2 * x.shape[1], 2 * x.shape[2]))
 
 
+@jax.jit
 def _kernel_gradient(small, large):
     products = _products(_combine(_SMALL, _pixels(small)), _combine(_LARGE, _blocks(large)), contract=(0, 0))
     return _kernel(_combine(_transpose(_KERNEL), products), (small.shape[-1], large.shape[-1]))

@@ -1,10 +1,16 @@
-"""study: all runs of a config, one after the other, then the report; continues where it stopped."""
+"""study: all runs of a config, one or several at a time, then the report; continues where it stopped."""
 
-import functools
+import contextlib
+import multiprocessing
+import os
+import signal
 import statistics
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -39,7 +45,7 @@ def main(
         workdir: the study's folder; a run lives in SOURCE/ARM/seedK.
         check: raises a `UserError` where a run on the originals alone cannot be prepared or trained.
         perform: trains and scores one run, or what is left of it; takes its config, its workdir, and by name whether
-            it is `trained`, so that there is little to tell.
+            it is `trained`, so that there is little to tell. Other processes can import it.
         report: reports on the folder, once all runs are done.
         only: ARM or SOURCE/ARM: only that arm's runs, and no report.
         index: the same by the arm's number, as an array job counts.
@@ -52,6 +58,8 @@ def main(
     planned = study.plan(config, workdir)
     chosen = study.select(planned, only=only, index=index)
     _check_classifier(config)
+    if config.study.processes > 1 and jax.process_count() > 1:
+        raise UserError("config.study.processes is above 1, but with --distributed all processes work on one run")
     for one in chosen:
         run.check(one.workdir, one.config)
     for one in {one.source: one for one in reversed(chosen)}.values():  # the first of each source
@@ -61,27 +69,14 @@ def main(
     if dry_run:
         _print_plan(config, chosen)
         return
-    failed, elsewhere = {}, []
-    note = functools.partial(_note, workdir, planned)
-    note([], {})
-    for number, one in enumerate(chosen, 1):
-        print(f"study: {one.name}, run {number} of {len(chosen)}", flush=True)
-        start = time.monotonic()
-        try:
-            with run.alone(one.workdir, name=".study.lock"):
-                perform(one.config, one.workdir, trained=run.trained(one.config, one.workdir))
-        except Interrupted:
-            raise
-        except run.Occupied:
-            elsewhere.append(one.name)
-            print(f"study: {one.name} is left to the process that works on it", flush=True)
-            continue
-        except Exception as error:  # whatever it is, the other runs do not depend on it
-            failed[one.name] = " ".join(str(error).split()) or type(error).__name__
-            print(f"study: {one.name} failed: {failed[one.name]}", flush=True)
-        else:
-            print(f"study: {one.name} done in {time.monotonic() - start:.0f} s", flush=True)
-        note([one.name], {one.name: failed[one.name]} if one.name in failed else {})
+    _note(workdir, planned, [], {})
+    with _others(config.study.processes - 1, workdir, planned, chosen, perform) as others:
+        failed, elsewhere = _perform_all(workdir, planned, chosen, perform)
+        for process in others:
+            process.join()
+    if others:  # what was left to them is done now, or fails here as well and is told of
+        again, elsewhere = _perform_all(workdir, planned, elsewhere, perform)
+        failed |= again
     named = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
     if elsewhere:
         print(f"study: no report yet, as other processes work on {len(elsewhere)} runs; give this command again")
@@ -96,6 +91,69 @@ def main(
             named += f"; no report: {error}"
     if failed:
         raise Failure(f"{workdir}: {len(failed)} of {len(chosen)} runs failed: {named}")
+
+
+def _perform_all(
+    workdir: Path, planned: list[Planned], chosen: list[Planned], perform: Callable[..., None]
+) -> tuple[dict[str, str], list[Planned]]:
+    """Does the chosen runs; returns why some have failed, by name, and those that are left to other processes."""
+    failed, elsewhere = {}, []
+    for number, one in enumerate(chosen, 1):
+        print(f"study: {one.name}, run {number} of {len(chosen)}", flush=True)
+        start = time.monotonic()
+        try:
+            with run.alone(one.workdir, name=".study.lock"):
+                perform(one.config, one.workdir, trained=run.trained(one.config, one.workdir))
+        except Interrupted:
+            raise
+        except run.Occupied:
+            elsewhere.append(one)
+            print(f"study: {one.name} is left to the process that works on it", flush=True)
+            continue
+        except Exception as error:  # whatever it is, the other runs do not depend on it
+            failed[one.name] = " ".join(str(error).split()) or type(error).__name__
+            print(f"study: {one.name} failed: {failed[one.name]}", flush=True)
+        else:
+            print(f"study: {one.name} done in {time.monotonic() - start:.0f} s", flush=True)
+        _note(workdir, planned, [one.name], {one.name: failed[one.name]} if one.name in failed else {})
+    return failed, elsewhere
+
+
+@contextlib.contextmanager
+def _others(count: int, workdir: Path, *work: Any) -> Iterator[list[multiprocessing.Process]]:
+    """Lets other processes do the same work inside the block; each has a log file in the workdir."""
+    if count:
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # they share a GPU's memory
+    context = multiprocessing.get_context("spawn")
+    processes = [
+        context.Process(target=_work, args=(workdir / f"process{number}.log", workdir, *work))
+        for number in range(2, 2 + count)
+    ]
+    try:
+        for process in processes:
+            process.start()
+        yield processes
+    finally:
+        for process in processes:
+            process.terminate()  # it saves first; one that has ended does not mind
+            process.join()
+
+
+def _work(log: Path, *work: Any) -> None:
+    """What another process does: as much of the runs as is not done elsewhere."""
+    os.setsid()  # Ctrl-C is for the first process, which asks this one to stop
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    with open(log, "a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+        try:
+            _perform_all(*work)
+        except Interrupted as stopped:
+            print(stopped)
+            sys.exit(1)
+
+
+def _stop_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _check_classifier(config: ConfigDict) -> None:
@@ -144,7 +202,8 @@ def _print_plan(config: ConfigDict, planned: list[Planned]) -> None:
         print("how long it takes is not timed with --distributed")
         return
     training = steps * _seconds_a_step(planned[0].config)
-    print(f"training: about {_written(training)} here, from {_TIMED_STEPS} timed steps", flush=True)
+    alone = f"; {config.study.processes} runs at a time may take less" if config.study.processes > 1 else ""
+    print(f"training: about {_written(training)} here, from {_TIMED_STEPS} timed steps{alone}", flush=True)
     scoring = _seconds_an_image(config)
     if scoring is None:
         print("scoring: not timed, as the classifier's weights are not here yet")

@@ -1,6 +1,10 @@
 """A whole study through the command line: what it leaves, how it goes on after a kill, and what it says of failures."""
 
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +115,36 @@ def test_done_again_it_only_reports(whole, pictures, capsys):
     assert said.count("all checkpoints are scored already") == said.count("done in ") == 6
     assert len([line for line in said.splitlines() if "/seed" in line]) == 3 * 6
     assert (whole / "summary.json").read_bytes() == summary
+
+
+def test_killed_at_any_moment_two_processes_end_with_the_same_scores_as_one(whole, pictures, tmp_path):
+    arms = ("none", "generated@8")
+    arguments = command(tmp_path / "killed", "--config.study.processes=2", source=pictures, arms=arms, seeds=(0,))
+    of_none, of_generated = (tmp_path / "killed/pictures" / arm / "seed0" for arm in arms)
+    waits = np.random.default_rng().uniform(0, 0.3, 3)  # so that the moment is another one each time
+    moments = (of_none / "metrics.jsonl", of_none / "scores.jsonl", of_generated / "metrics.jsonl")
+    for moment, wait in zip(moments, waits, strict=True):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gan_da_jax", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        deadline = time.monotonic() + 240
+        while not moment.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL, errors
+    assert main(arguments) == 0, waits
+    assert (tmp_path / "killed/process2.log").read_text().count("study: pictures/none/seed0")
+
+    for arm in arms:
+        shutil.copytree(whole / "pictures" / arm / "seed0", tmp_path / "whole/pictures" / arm / "seed0")
+    assert main(["report", f"--workdir={tmp_path / 'whole'}"]) == 0
+    assert arms_of(tmp_path / "killed") == arms_of(tmp_path / "whole"), waits
+    for name in ("dataset/manifest.json", "probabilities/step_00000012_faces_attributes.npz"):
+        for place in (of_none, of_generated):
+            other = tmp_path / "whole" / place.relative_to(tmp_path / "killed")
+            assert (place / name).read_bytes() == (other / name).read_bytes(), waits
 
 
 def test_runs_that_fail_are_told_do_not_stop_the_others_and_are_mended(whole, copy, pictures, capsys, no_report):
