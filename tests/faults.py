@@ -52,12 +52,13 @@ def do(verb: str, fields: dict, workdir: Path) -> tuple[int, str]:
 
 
 def visible(workdir: Path) -> dict[str, object]:
-    """What is in a folder, without locks, timings and their seals, and the insides of checkpoints, which are whole."""
+    """What is in a folder and of use, without timings, their seals, and the insides of checkpoints, which are whole."""
     found: dict[str, object] = {}
     for path in sorted(workdir.rglob("*")):
         name = path.relative_to(workdir)
-        if "checkpoints" in name.parts:
-            found[str(Path(*name.parts[:2]))] = "is there"
+        if name.parts[0] == "checkpoints":
+            if path.parent.name == "checkpoints" and path.name.isdecimal():  # else it is half-written or put aside
+                found[str(name)] = "is there"
         elif path.suffix == ".jsonl":
             timed = ("seconds", "images_per_second", "sha256")
             found[str(name)] = [{k: v for k, v in row.items() if k not in timed} for row in records.read_jsonl(path)]
@@ -77,44 +78,49 @@ def torn(now: dict, old: dict, new: dict) -> list[str]:
 
 
 def fail(scenario: str, library: ctypes.CDLL, root: Path, both: bool) -> dict:
-    """Does one scenario once for every call that writes; returns what was counted, and what went wrong."""
-    before, command = SCENARIOS[scenario]
-    workdir, old = root / "it", root / "old"
-    for verb, fields in before:
-        assert do(verb, fields, workdir)[0] == 0
-    workdir.mkdir(parents=True, exist_ok=True)
-    if (workdir / "metrics.jsonl").exists():
-        records.append_jsonl(workdir / "metrics.jsonl", {"step": 10**6, "epoch": 1e5, "kimg": 1e4})
-    shutil.copytree(workdir, old)
+    """Does one scenario once for every call that writes; returns what was counted, and what went wrong.
 
-    def attempt(first: int, last: int, error: int) -> tuple[int, str]:
+    Where a save has failed, threads of Orbax live on, which a command takes with it: each attempt has a folder of its
+    own, and is continued in a copy, so that nothing that comes late disturbs another.
+    """
+    before, command = SCENARIOS[scenario]
+    old = root / "old"
+    for verb, fields in before:
+        assert do(verb, fields, old)[0] == 0
+    old.mkdir(parents=True, exist_ok=True)
+    if (old / "metrics.jsonl").exists():
+        records.append_jsonl(old / "metrics.jsonl", {"step": 10**6, "epoch": 1e5, "kimg": 1e4})  # was not saved
+
+    def attempt(workdir: Path, first: int, last: int, error: int) -> tuple[int, str]:
+        shutil.copytree(old, workdir)
         library.faults_arm(str(workdir).encode(), ctypes.c_long(first), ctypes.c_long(last), error)
         try:
             return do(*command, workdir)
         finally:
             library.faults_disarm()
 
-    assert attempt(0, 0, 0)[0] == 0
+    assert attempt(root / "whole", 0, 0, 0)[0] == 0
     calls, wrong, passed, continued = library.faults_calls(), [], [], []
-    new, expected = visible(workdir), contents(workdir)
+    new, expected = visible(root / "whole"), contents(root / "whole")
     for call in range(1, calls + 1):
         for error, more in BOTH if both else BOTH[call % 2 :][:1]:
-            shutil.rmtree(workdir)
-            shutil.copytree(old, workdir)
-            status, said = attempt(call, call + more, error)
+            workdir, again = root / f"{call} {error}", root / f"{call} {error} again"
+            status, said = attempt(workdir, call, call + more, error)
             if status == 0:
                 passed.append(call)
             elif status != 2 or not said.splitlines()[-1].startswith("error: "):  # after what threads of Orbax cry
                 wrong.append([call, error, status, said])
-            left = visible(workdir)
+            with contextlib.suppress(shutil.Error):  # of what such a thread has removed meanwhile
+                shutil.copytree(workdir, again)
+            left = visible(again)
             if found := torn(left, visible(old), new):
                 wrong.append([call, error, "torn", found])
             if left in continued:
                 continue
             continued.append(left)
-            if (again := do(*command, workdir))[0]:
-                wrong.append([call, error, "again", again])
-            elif (now := contents(workdir)) != expected:
+            if (status := do(*command, again))[0]:
+                wrong.append([call, error, "again", status])
+            elif (now := contents(again)) != expected:
                 names = now.keys() | expected.keys()
                 wrong.append([call, error, "differs", [n for n in names if now.get(n) != expected.get(n)]])
     return {"scenario": scenario, "calls": calls, "states": len(continued), "passed": passed, "wrong": wrong}
