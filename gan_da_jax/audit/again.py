@@ -36,9 +36,12 @@ from gan_da_jax.progress import Progress
 
 PIXELS = 2  # levels of 255 by which a pixel may differ
 SCORES = 0.05  # by which a score may differ, of its size; by which a share of 0..1 may differ
-LOSSES = 0.1  # by which the mean losses of an epoch may differ, of their size or of 1
-STATE = 0.5  # how far apart the states may end, of the way that the parameters went
-REACH = 100  # steps after which rounding has grown too far for losses and states to be compared
+# Of training, by the number of steps after which one compares. Measured with a GAN for 32 pixels, batches of 16
+# and bfloat16 on one side: losses apart by 0.02, states by 0.23 of the way in 100 steps and by 0.8 in 800. With another
+# order of the images, states were apart by 0.53 at least; with another seed, by 5 in 100 steps and 1.7 in 800.
+NEAR, FAR = 100, 1000
+LOSSES = 0.05  # by which the mean losses of an epoch that is near may differ, of their size or of 1
+STATES = {NEAR: 0.4, FAR: 1.0}  # how far apart states may end, of the way that the parameters went
 
 
 class Again(Files):
@@ -133,7 +136,8 @@ class Again(Files):
         progress = Progress(f"{self.workdir}: steps {start} to {end} again", total=end - start, unit="steps")
         bits, furthest, done = True, 0.0, start
         for row in (row for row in self.metrics if start < row["step"] <= end):
-            if done > start and row["step"] > start + REACH and not self._exact(row):
+            exact, near = self._exact(row), row["step"] <= start + NEAR or done == start
+            if not (exact or near or end <= start + FAR):
                 break
             measured = []
             while (step := int(state.step)) < row["step"]:
@@ -143,22 +147,23 @@ class Again(Files):
                 progress.advance(count)
             for name, value in run.averages(measured).items():
                 bits = bits and value == row[name]
-                allowed = 0 if self._exact(row) else LOSSES * max(1, abs(row[name]))
+                allowed = 0 if exact else LOSSES * max(1, abs(row[name])) if near else np.inf
                 if not abs(value - row[name]) <= allowed:
                     said = f"{name} is {row[name]!r}, trained again {value!r}"
                     raise Differs(f"metrics.jsonl, step {row['step']}: {said}")
             if "state_sha256" in row and checkpoint.digest(again := parallel.host(state)) != row["state_sha256"]:
                 bits = False
                 where, far = self._distance(row["step"], began, again)
-                if self._exact(row) or far > STATE:
+                allowed = next((STATES[reach] for reach in STATES if row["step"] <= start + reach), np.inf)
+                if exact or far > allowed:
                     raise Differs(f"checkpoints/{row['step']}: {where}")
                 furthest = max(furthest, far)
             done = row["step"]
         progress.close()
         if bits and done == end:
             return f"steps {start} to {end}: losses and states the same bit for bit"
-        within = f"losses within {LOSSES:.0%}, states apart by {furthest:.2g} of the way, at most {STATE}"
-        beyond = f"; not compared from there to {end}, since this environment is another" if done < end else ""
+        within = f"losses within {LOSSES:.0%} in {NEAR} steps, states apart by {furthest:.2g} of the way"
+        beyond = f"; not compared from there to {end}, too far for this other environment" if done < end else ""
         return f"steps {start} to {done}: {within}{beyond}"
 
     def _distance(self, step: int, began: gan.State, again: gan.State) -> tuple[str, float]:
