@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_da_jax import records, run, study
+from gan_da_jax import pools, records, run, study
+from gan_da_jax.augment import policy
 from gan_da_jax.configs import default, paper
 from gan_da_jax.errors import UserError
 from gan_da_jax.stages import prepare
@@ -176,11 +177,11 @@ def test_what_is_no_study(field, value, says):
 
 def test_data_sets_are_the_papers(tmp_path, monkeypatch):
     # Noise stands for what a GAN would have drawn.
-    monkeypatch.setattr(
-        prepare,
-        "_generate",
-        lambda config, workdir, count: np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3), np.uint8),
-    )
+    def noise(config, place):
+        count = policy.pool_sizes(policy.parse(config.augment.policy), config.augment.count)["generated"]
+        return np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3), np.uint8)
+
+    monkeypatch.setattr(pools, "generated", noise)
     config = paper.get_config("mini")
     config.data.image_size = 32
     config.study.controls = True
