@@ -9,4 +9,4 @@ venv=${VENV:-.venv}
 
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check .
-"$venv/bin/python" -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile "$@"
+"$venv/bin/python" -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder "$@"

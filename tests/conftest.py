@@ -5,6 +5,13 @@ import pytest
 
 from gan_da_jax import records
 
+# A file goes to one process: those that take minutes come first, so that none is left alone with one at the end.
+_LONG = ("test_soak.py", "test_distributed.py", "test_audit.py", "test_train.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in _LONG)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):

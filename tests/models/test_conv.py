@@ -52,7 +52,7 @@ def test_the_forms_are_equal_in_value_and_gradients(name, batch, height, width, 
 
 
 @pytest.mark.parametrize("name", FORMS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     batch=st.integers(1, 3), tiles=st.tuples(st.integers(1, 3), st.integers(1, 3)), channels=channels, features=channels
 )
