@@ -16,7 +16,9 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
     """Downloads, trained classifiers and compiled programs of the tests stay apart from the user's own."""
-    os.environ["GAN_DA_CACHE"] = os.environ.get("GAN_DA_TEST_CACHE") or str(tmp_path_factory.mktemp("cache"))
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # that of all test processes
+    os.environ["GAN_DA_CACHE"] = os.environ.get("GAN_DA_TEST_CACHE") or str(shared / "cache")
 
 
 @pytest.fixture(scope="session")
