@@ -21,7 +21,6 @@ _LAYOUTS = {"plain": {}, "channels_last": {"channels_last": True}}
 _COMPILED = {f"{name}, compiled": options | {"compile": True} for name, options in _LAYOUTS.items()}
 _STOCK = {"stock": {}}
 
-_CHUNK_STEPS = 256  # that `train` gives the device at once, at the most
 _ENDLESS = 2**31 - 1
 _TORCH_SCORED = 50  # images that PyTorch's scorers commonly take at once
 
@@ -89,7 +88,7 @@ def train(
     """
     gan, key = gan_lib.create(**network), prng.stream(0, "train")
     state = parallel.replicate(jax.jit(lambda key: gan_lib.init(gan, key))(prng.stream(0, "init")))
-    size = min(_CHUNK_STEPS, -(-len(images) // batch_size))
+    size = feed.chunk_steps(len(images), batch_size)
     source = feed.create(images, seed=0, batch_size=batch_size, steps=size, until=_ENDLESS, limit=limit)
     advance = parallel.training_steps(gan, scattered=source.streamed)
     start = time.perf_counter()

@@ -15,6 +15,14 @@ from gan_da_jax.data import order
 Chunk = tuple[jax.Array, np.ndarray, int]
 
 
+_CHUNK_STEPS = 256  # of a chunk at most: their images, or the indices of these, are sent to the devices at once
+
+
+def chunk_steps(images: int, batch_size: int) -> int:
+    """The steps of a chunk that so many images are trained in: those of an epoch, or fewer."""
+    return min(_CHUNK_STEPS, -(-images // batch_size))
+
+
 class Resident:
     """The whole data set on every device: a chunk brings the indices alone."""
 

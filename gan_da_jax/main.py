@@ -60,9 +60,7 @@ def _define(arguments: list[str]) -> flags.FlagValues:
     )
     flags.DEFINE_integer("step", None, "audit: the checkpoint to train from again; 0: the start.", flag_values=values)
     flags.DEFINE_string("bundle", None, "audit: a .zip file for others to repeat it with.", flag_values=values)
-    flags.DEFINE_bool(
-        "distributed", None, "train, evaluate, study: one of several processes; see below.", flag_values=values
-    )
+    flags.DEFINE_bool("distributed", None, "train, evaluate, study: one of several processes.", flag_values=values)
     flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0.", flag_values=values)
     flags.DEFINE_integer("num_processes", None, "How many processes there are.", flag_values=values)
     flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.", flag_values=values)

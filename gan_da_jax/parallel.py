@@ -102,7 +102,6 @@ def host(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_shards[0].data), tree)
 
 
-@functools.lru_cache(maxsize=4)  # the arms of a study have the same networks
 @functools.lru_cache(maxsize=4)  # what is compiled for one run serves the next one with such networks
 def training_steps(
     gan: gan_lib.Gan, *, scattered: bool = False

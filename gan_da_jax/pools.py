@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax import augment, checkpoint, run, sampling
+from gan_da_jax import augment, run, sampling
 from gan_da_jax.augment import policy
 from gan_da_jax.config import generator_config, source_name
 from gan_da_jax.data.images import Images
@@ -72,7 +72,7 @@ def generated(config: ConfigDict, place: Path) -> np.ndarray:
     base = generator_config(config)
     count = policy.pool_sizes(policy.parse(config.augment.policy), config.augment.count)["generated"]
     last = run.total_steps(base)
-    if last not in checkpoint.steps(place / "checkpoints"):
+    if not run.trained(base, place):
         raise UserError(f"{place} is not trained to step {last}; train it first, or leave augment.generator empty")
     vectors = sampling.latents(seed=config.seed, stream="generated", count=count, latent_dim=config.model.latent_dim)
     return sampling.sampler(run.network(base))(run.trained_state(base, place, last).generator, vectors)

@@ -158,8 +158,7 @@ def save_array(path: str | Path, array: np.ndarray) -> None:
 
 def save_arrays(path: str | Path, **arrays: np.ndarray) -> None:
     """Writes arrays by name to a `.npz` file, atomically; it can be read without pickles."""
-    with atomic(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+    write_atomic(path, npz(**arrays))
 
 
 def npz(**arrays: np.ndarray) -> bytes:

@@ -18,8 +18,6 @@ from gan_da_jax.config import augmented_count, differences
 from gan_da_jax.data import order
 from gan_da_jax.errors import UserError
 
-_CHUNK_STEPS = 256  # of a chunk at most: their images, or the indices of these, are sent to the devices at once
-
 
 class Occupied(UserError):
     """Another process works in the folder."""
@@ -149,7 +147,7 @@ def drop_extras(config: ConfigDict, workdir: Path) -> None:
     `train.checkpoint_every` was changed, the scores keep the place in the curves; they are left to `drop_scored`.
     """
     saved, planned = checkpoint.steps(workdir / "checkpoints"), checkpoint_steps(config)
-    scored = {row.get("step") for row in records.read_jsonl(workdir / "scores.jsonl")}
+    scored = _scored(workdir)
     last = max((step for step in saved if step in planned), default=0)
     for step in saved:
         if step < last and step not in planned and step not in scored:
@@ -159,11 +157,15 @@ def drop_extras(config: ConfigDict, workdir: Path) -> None:
 
 def drop_scored(config: ConfigDict, workdir: Path, best: set[int]) -> None:
     """Removes checkpoints that are scored, but for the newest `train.keep`, and the `best`."""
-    saved = checkpoint.steps(workdir / "checkpoints")
-    scored = {row.get("step") for row in records.read_jsonl(workdir / "scores.jsonl")}
+    saved, scored = checkpoint.steps(workdir / "checkpoints"), _scored(workdir)
     for step in saved[: -config.train.keep]:
         if step in scored and step not in best:
             checkpoint.delete(workdir / "checkpoints", step)
+
+
+def _scored(workdir: Path) -> set[int]:
+    """The steps that scores.jsonl has lines of."""
+    return {row.get("step") for row in records.read_jsonl(workdir / "scores.jsonl")}
 
 
 def described(workdir: Path) -> dict[str, str]:
@@ -238,7 +240,7 @@ def feed_of(config: ConfigDict, images: np.ndarray, *, limit: float | None) -> f
         images,
         seed=config.seed,
         batch_size=batch,
-        steps=min(_CHUNK_STEPS, -(-len(images) // batch)),
+        steps=feed.chunk_steps(len(images), batch),
         until=total_steps(config),
         limit=limit,
     )

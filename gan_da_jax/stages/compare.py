@@ -179,7 +179,6 @@ def _train_steps(
     total, batch, marks = run.total_steps(config), config.train.batch_size, run.checkpoint_steps(config)
     network, pixels = run.network(config), trainer.place(images)
     sample = sampling.sampler(network)
-    grid = sampling.latents(seed=config.seed, stream="grid", count=64, latent_dim=config.model.latent_dim)
     progress, losses, start = Progress(str(place), total=total * batch, done=step * batch), [], time.monotonic()
     while step < total:
         (chosen,) = order.batches(seed=config.seed, images=len(images), batch_size=batch, first=step, steps=1)
@@ -196,9 +195,8 @@ def _train_steps(
         if not np.isfinite([row["generator_loss"], row["discriminator_loss"]]).all():
             raise Failure(f"{place}: the losses are no longer finite at step {step}")
         state = states.take(trainer, network, step)
-        records.save_png(
-            place / "samples" / f"step_{step:08d}.png", sampling.grid(sample(state.generator, grid), columns=8)
-        )
+        grid = run.sample_grid(config, sample, state.generator)
+        records.save_png(place / "samples" / f"step_{step:08d}.png", grid)
         row |= {"state_sha256": checkpoint.digest(state), "trained_by": dcgan.describe()["name"]}
         records.append_jsonl(place / "metrics.jsonl", row)
         checkpoint.save(place / "checkpoints", step, parallel.replicate(state))
