@@ -15,12 +15,15 @@ from ml_collections import ConfigDict
 from ml_collections.config_flags import config_flags
 
 import gan_da_jax
-from gan_da_jax import configs, hosts, records
+from gan_da_jax import configs
 from gan_da_jax.augment import policy
-from gan_da_jax.config import augmented_count, check, generator_config, generator_workdir, require_field
-from gan_da_jax.data.images import shown
+from gan_da_jax.data.sources.images import shown
+from gan_da_jax.devices import hosts
 from gan_da_jax.errors import Failure, UserError, did_you_mean
-from gan_da_jax.stages import audit, compare, evaluate, prepare, report, score, study, train, weights
+from gan_da_jax.files import io
+from gan_da_jax.pipeline import evaluate, prepare, train
+from gan_da_jax.runs.config import augmented_count, check, generator_config, generator_workdir, require_field
+from gan_da_jax.verbs import audit, compare, report, score, study, weights
 
 
 def _define(arguments: list[str]) -> flags.FlagValues:
@@ -293,7 +296,7 @@ def _reason(error: BaseException) -> str:
 def _compilation_cache() -> None:
     """Keeps what XLA has compiled between processes, unless the user has set a place or a limit of their own."""
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(records.cache_dir() / "xla"))
+        jax.config.update("jax_compilation_cache_dir", str(io.cache_dir() / "xla"))
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # a start compiles many small programs
 

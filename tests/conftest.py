@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from gan_da_jax import records
+from gan_da_jax.files import io
 
 # A file goes to one process: those that take minutes come first, so that none is left alone with one at the end.
 _LONG = ("test_soak.py", "test_distributed.py", "test_audit.py", "test_train.py")
@@ -82,17 +82,17 @@ def _make_run(
         },
     }
     versions = {"gan_da_jax": "0.1.0", "jax": "0.10.2", "flax": "0.12.8", "optax": "0.2.6", "numpy": "2.3.1"}
-    records.write_json(
+    io.write_json(
         folder / "config.json", {"config": config, "versions": versions, "devices": ["TFRT_CPU_0"], "backend": "cpu"}
     )
-    records.write_json(
+    io.write_json(
         folder / "dataset" / "manifest.json",
         {
             "format": 1,
             "policy": policy,
             "count": count,
             "seed": seed,
-            "images_sha256": records.sha256(source.encode()),
+            "images_sha256": io.sha256(source.encode()),
             "source": data | {"kind": "folder", "name": source, "available": originals, "skipped": []},
             "records": rows,
         },
@@ -102,7 +102,7 @@ def _make_run(
         return rng.integers(0, 256, (high, 8, 3), np.uint8).repeat(size, 0).repeat(size, 1)
 
     if ops:
-        records.save_png(folder / "dataset" / "preview.png", tiles(1 + len(ops)))
+        io.save_png(folder / "dataset" / "preview.png", tiles(1 + len(ops)))
     for epoch in range(1, epochs + 1):
         row = {
             "step": 16 * epoch,
@@ -112,9 +112,9 @@ def _make_run(
             "discriminator_loss": 0.6 + 0.5 / epoch + rng.normal(0, 0.05),
             "images_per_second": 123.4 + rng.normal(0, 2),
         }
-        records.append_jsonl(folder / "metrics.jsonl", row | ({"state_sha256": "ab" * 32} if epoch == epochs else {}))
+        io.append_jsonl(folder / "metrics.jsonl", row | ({"state_sha256": "ab" * 32} if epoch == epochs else {}))
     for step in np.linspace(1, epochs, grids).round() if grids else ():
-        records.save_png(folder / "samples" / f"step_{int(16 * step):08d}.png", tiles(8))
+        io.save_png(folder / "samples" / f"step_{int(16 * step):08d}.png", tiles(8))
     for epoch in np.linspace(1, epochs, evaluations).round() if evaluations else ():
         rise, chance = 1 - np.exp(-4 * epoch / epochs), rng.normal(0, 0.06)
         for repeat in range(repeats):
@@ -142,17 +142,17 @@ def _make_run(
                     f"leakage.{op}": "originals look the same" for op, share in (leakage or {}).items() if share is None
                 },
             }
-            records.append_jsonl(folder / "scores.jsonl", row | (extra or {}))
+            io.append_jsonl(folder / "scores.jsonl", row | (extra or {}))
         if level and grids:
             sheet = tiles(2)
-            records.save_png(folder / "certainty" / f"step_{int(16 * epoch):08d}_{classifier}.png", sheet)
+            io.save_png(folder / "certainty" / f"step_{int(16 * epoch):08d}_{classifier}.png", sheet)
         if memorised is not None:
-            records.save_png(folder / "memorisation" / f"step_{int(16 * epoch):08d}.png", tiles(2))
+            io.save_png(folder / "memorisation" / f"step_{int(16 * epoch):08d}.png", tiles(2))
         for name in (f"step_{int(16 * epoch):08d}", "originals") if probabilities else ():
             table = rng.dirichlet(np.full(probabilities, 0.3), 50).astype(np.float32)
             names = np.array([f"class {number}" for number in range(probabilities)])
             with (
-                records.atomic(folder / "probabilities" / f"{name}_{classifier}.npz") as path,
+                io.atomic(folder / "probabilities" / f"{name}_{classifier}.npz") as path,
                 open(path, "wb") as file,
             ):
                 np.savez(file, probabilities=table, classes=names)

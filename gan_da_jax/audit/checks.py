@@ -7,14 +7,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from gan_da_jax import bundle, environment, forms, records
-from gan_da_jax.audit.again import Again
-from gan_da_jax.audit.files import Files
+from gan_da_jax.audit import bundle
 from gan_da_jax.audit.finding import Differs, Finding, Noted, Unchecked, difference, find
-from gan_da_jax.config import source_name
-from gan_da_jax.data import manifest
+from gan_da_jax.audit.recomputed import Again
+from gan_da_jax.audit.recorded import Files
+from gan_da_jax.data import dataset
 from gan_da_jax.errors import UserError
-from gan_da_jax.report import plan, whole
+from gan_da_jax.files import io, schemas
+from gan_da_jax.report import build, study_file
+from gan_da_jax.runs import environment
+from gan_da_jax.runs.config import source_name
 
 
 def of_run(one: Again, start: int, end: int) -> Iterator[Finding]:
@@ -55,7 +57,7 @@ def of_folder(workdir: Path, runs: list[Files]) -> Iterator[Finding]:
 def failed(workdir: Path) -> list[str]:
     """The names of the runs of a study that failed, as it has noted; none where it has noted nothing."""
     with contextlib.suppress(UserError):  # which `_study` tells of
-        noted = plan.read(workdir, [])
+        noted = study_file.read(workdir, [])
         return list(noted.failed) if noted else []
     return []
 
@@ -71,9 +73,9 @@ def _study(workdir: Path, runs: list[Files]) -> str:
     """study.json is as it was written, and the runs are those it plans, each in its own folder."""
     if not (workdir / "study.json").is_file():
         raise Unchecked("the folder is not that of a study: it has no study.json")
-    noted = records.read_json(workdir / "study.json")
-    forms.require(noted, forms.STUDY, str(workdir / "study.json"))
-    if records.seal(noted) != noted:
+    noted = io.read_json(workdir / "study.json")
+    schemas.require(noted, schemas.STUDY, str(workdir / "study.json"))
+    if io.seal(noted) != noted:
         raise Differs("study.json was edited: its sha256 is that of something else")
     planned = {f"{arm}/seed{seed}" for arm in noted["arms"] for seed in noted["seeds"]}
     found = {one.workdir.relative_to(workdir).as_posix(): one for one in runs}
@@ -92,7 +94,7 @@ def _originals(runs: list[Files]) -> str:
     """The arms of a study have the very same originals, for each seed."""
     first: dict[tuple, tuple[str, list[str]]] = {}
     for one in runs:
-        made = manifest.read(one.workdir / "dataset")
+        made = dataset.read(one.workdir / "dataset")
         hashes = [row["sha256"] for row in made["records"] if row["op"] == "original"]
         key = (source_name(one.config), one.config.data.image_size, one.config.seed)
         name, known = first.setdefault(key, (str(one.workdir), hashes))
@@ -104,8 +106,8 @@ def _originals(runs: list[Files]) -> str:
 def _summary(workdir: Path) -> str:
     if not (workdir / "summary.json").is_file():
         raise Unchecked("there is no report")
-    files = whole.summary(whole.gather(workdir))
-    old, new = records.read_json(workdir / "summary.json"), json.loads(files["summary.json"])
+    files = build.summary(build.gather(workdir))
+    old, new = io.read_json(workdir / "summary.json"), json.loads(files["summary.json"])
     if place := difference(old, new):
         raise Differs(f"summary.json: {place}")
     for name, data in files.items():
@@ -119,9 +121,9 @@ def _pages(workdir: Path, runs: list[Files]) -> str:
     if not page.is_file():
         raise Unchecked("there is no report")
     title = re.search("<title>(.*): data augmentation", page.read_text())  # that of the folder when it was written
-    files = whole.pages(whole.gather(workdir), html.unescape(title[1]) if title else workdir.resolve().name)
+    files = build.pages(build.gather(workdir), html.unescape(title[1]) if title else workdir.resolve().name)
     differing = [name for name, data in files.items() if not _holds(workdir / name, data)]
-    differing += [f"report/{path.name}" for path in whole.stale(workdir, files)]
+    differing += [f"report/{path.name}" for path in build.stale(workdir, files)]
     if not differing:
         return f"{len(files)} files drawn again, the same byte for byte"
     now = environment.current()["versions"]

@@ -1,1 +1,1 @@
-"""Where the original images come from: one source a file, all with the same function `load`."""
+"""The data set of a run: its images, their order, and the sources that they come from."""

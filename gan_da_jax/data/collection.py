@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_da_jax.data import archive, folder
-from gan_da_jax.data.images import MANY_BAD, Unreadable, complaint, decode, in_parallel, shown
+from gan_da_jax.data.sources import folder, zip_file
+from gan_da_jax.data.sources.images import MANY_BAD, Unreadable, complaint, decode, in_parallel, shown
 from gan_da_jax.errors import UserError
 
 _AHEAD = 64  # images decoded at once: photographs are large
@@ -53,7 +53,7 @@ def opened(path: str) -> Iterator[Collection]:
         pixels = _array(place)
         yield Collection([str(number) for number in range(len(pixels))], lambda: iter(pixels))
     else:
-        with archive.opened(path) as (names, read):
+        with zip_file.opened(path) as (names, read):
             yield _files(names, read, f"the zip file {shown(path)}")
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from gan_da_jax.metrics.summary import interval
+from gan_da_jax.metrics.over_seeds import interval
 
 LEVEL = 0.05  # a corrected p-value up to this counts as more than chance
 Name = TypeVar("Name", bound=Hashable)

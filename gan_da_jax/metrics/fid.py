@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_da_jax.errors import UserError
-from gan_da_jax.metrics.features import matrix, same_width
+from gan_da_jax.metrics.inputs import matrix, same_width
 
 
 class Statistics(NamedTuple):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_da_jax.errors import UserError
-from gan_da_jax.metrics.features import pair
+from gan_da_jax.metrics.inputs import pair
 
 
 class Kid(NamedTuple):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_da_jax.errors import UserError
-from gan_da_jax.metrics.features import matrix, same_width
+from gan_da_jax.metrics.inputs import matrix, same_width
 
 USUAL = 0.01  # the share of real images that may be taken for copies
 _BLOCK = 2**24  # distances held at once: 128 MiB

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_da_jax.errors import UserError
-from gan_da_jax.metrics.features import pair
+from gan_da_jax.metrics.inputs import pair
 
 _BLOCK = 2**24  # numbers held at once in a block of distances: 128 MiB
 

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gan_da_jax.metrics.summary import Row, interval
+from gan_da_jax.metrics.over_seeds import Row, interval
 
 Seeds = Sequence[Sequence[Row]]
 

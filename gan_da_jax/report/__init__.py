@@ -1,1 +1,1 @@
-"""The report: files of runs -> arms and boards -> tables, charts and one page."""
+"""Files of runs -> arms and boards -> verdict, tables, charts and one page."""

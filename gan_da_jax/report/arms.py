@@ -6,9 +6,9 @@ import statistics
 from collections import Counter
 from typing import Any, NamedTuple
 
-from gan_da_jax.config import FREE_FIELDS, recorded
-from gan_da_jax.metrics.summary import CHOOSING, SCORES, Score, best, join, pool, value
-from gan_da_jax.report.runs import Run, judge
+from gan_da_jax.metrics.over_seeds import CHOOSING, SCORES, Score, best, join, pool, value
+from gan_da_jax.runs.config import FREE_FIELDS, recorded
+from gan_da_jax.runs.read import Run, judge
 
 # Fields in which runs may differ and still be repeats of one arm.
 NOT_SETTINGS = (*FREE_FIELDS, "seed", "augment.")

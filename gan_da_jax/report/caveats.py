@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from gan_da_jax.metrics.comparison import Comparison
+from gan_da_jax.metrics.over_seeds import signed, written
 from gan_da_jax.metrics.shares import leakage, memorisation
-from gan_da_jax.metrics.summary import signed, written
 from gan_da_jax.report.arms import Board, Standing
 from gan_da_jax.report.controls import control
 from gan_da_jax.report.health import troubles

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gan_da_jax.report.runs import Run
+from gan_da_jax.runs.read import Run
 
 # A discriminator has won where its loss is next to nothing for long: real and fake images told apart with a certainty
 # of 99.5% on average, -2 ln 0.995 = 0.01. The generator then gets hardly a gradient (Arjovsky and Bottou 2017, "Towards

@@ -4,8 +4,8 @@ import csv
 import io
 from typing import Any
 
+from gan_da_jax.metrics.over_seeds import SCORES, written
 from gan_da_jax.metrics.shares import leakage, memorisation
-from gan_da_jax.metrics.summary import SCORES, written
 from gan_da_jax.report import controls
 from gan_da_jax.report.arms import Arm, Best, Board, Standing
 from gan_da_jax.report.health import troubles

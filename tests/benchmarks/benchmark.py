@@ -7,8 +7,8 @@
     stream   training on a data set that is on the device, and on one that is streamed to it
     runs     several runs at once, as processes or as one vmapped program, against one after the other
 
-Speeds are medians over turns, in images per second; what is compared takes turns, see `gan_da_jax.race`. Weights and
-images are random, which changes no speed.
+Speeds are medians over turns, in images per second; what is compared takes turns, see `gan_da_jax.pytorch.race`.
+Weights and images are random, which changes no speed.
 """
 
 import argparse
@@ -30,11 +30,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_da_jax import contenders, race
-from gan_da_jax import gan as gan_lib
 from gan_da_jax.data import order
-from gan_da_jax.models.dcgan import DTYPES, channels
-from gan_da_jax.stages import compare
+from gan_da_jax.gan import update as gan_lib
+from gan_da_jax.gan.dcgan import DTYPES, channels
+from gan_da_jax.pytorch import contenders, race
+from gan_da_jax.verbs import compare
 
 LATENT_DIM = 100
 SIZES = ((64, 64, 64), (128, 64, 32))  # image size, width, batch

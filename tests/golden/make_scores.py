@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gan_da_jax import records
+from gan_da_jax.files import io
 
 FOLDER = Path(__file__).parent
 SETS = {"small": 50, "mixed": 30, "others": 50}  # images
@@ -44,7 +44,7 @@ def write(name, folder):
     for file, image in pictures(name).items():
         image.save(folder / file)
         shown += image.convert("RGB").tobytes()
-    return records.sha256(shown)
+    return io.sha256(shown)
 
 
 def tensors(common, scale):

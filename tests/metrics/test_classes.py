@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from gan_da_jax.classifiers.weights import class_names
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import classes
-from gan_da_jax.weights import imagenet
 
 # Few different values, so that ties are common.
 MATRICES = arrays(
@@ -59,7 +59,7 @@ def test_certainty_orders_the_images(p, count):
     ],
 )
 def test_classes_by_name_and_number(wanted, numbers):
-    assert classes.select(wanted, imagenet.CLASSES) == numbers
+    assert classes.select(wanted, class_names.CLASSES) == numbers
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_classes_by_name_and_number(wanted, numbers):
 )
 def test_what_is_no_class_is_refused(wanted, reason):
     with pytest.raises(UserError, match=reason) as error:
-        classes.select(wanted, imagenet.CLASSES)
+        classes.select(wanted, class_names.CLASSES)
     assert "\n" not in str(error.value)
 
 
@@ -103,13 +103,13 @@ def test_no_probabilities_are_refused(p):
 
 
 def test_the_names_of_imagenet():
-    assert len(imagenet.CLASSES) == 1000
-    assert all(name == name.lower().strip() and name and " " not in name for name in imagenet.CLASSES)
+    assert len(class_names.CLASSES) == 1000
+    assert all(name == name.lower().strip() and name and " " not in name for name in class_names.CLASSES)
     # Known from the networks' own documentation, at the ends, in the middle and beside the doubled names.
     known = {0: "tench", 1: "goldfish", 151: "chihuahua", 207: "golden_retriever", 281: "tabby", 282: "tiger_cat"}
     known |= {207: "golden_retriever", 259: "pomeranian", 340: "zebra", 404: "airliner", 504: "coffee_mug"}
     known |= {779: "school_bus", 817: "sports_car", 954: "banana", 963: "pizza", 980: "volcano", 999: "toilet_tissue"}
-    assert {number: imagenet.CLASSES[number] for number in known} == known
+    assert {number: class_names.CLASSES[number] for number in known} == known
 
 
 def test_the_names_of_imagenet_are_torchvisions():
@@ -119,6 +119,6 @@ def test_the_names_of_imagenet_are_torchvisions():
     # Read, not imported: torchvision refuses to be imported beside another torch than its own.
     module = ast.parse(Path(torchvision.origin).with_name("models").joinpath("_meta.py").read_text())
     theirs = next(ast.literal_eval(node.value) for node in module.body if isinstance(node, ast.Assign))
-    ours = [name.replace("_", " ") for name in imagenet.CLASSES]
+    ours = [name.replace("_", " ") for name in class_names.CLASSES]
     differing = {i for i, name in enumerate(theirs) if name.lower() != ours[i]}
     assert differing == {134, 639}  # the second crane and maillot, which torchvision tells apart by a longer name

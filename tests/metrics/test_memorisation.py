@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 
-from gan_da_jax.data import faces
+from gan_da_jax.data.sources import faces
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import memorisation
 

@@ -1,6 +1,6 @@
 import pytest
 
-from gan_da_jax.report.runs import find, read
+from gan_da_jax.runs.read import find, read
 
 
 @pytest.fixture(scope="session")

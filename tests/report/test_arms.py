@@ -1,6 +1,6 @@
 import pytest
 
-from gan_da_jax import records
+from gan_da_jax.files import io
 from gan_da_jax.report.arms import compare, differing, group
 
 
@@ -41,9 +41,9 @@ def test_of_copies_the_one_with_scores_is_kept(tmp_path, make_run, read_all):
 def test_sources_of_one_name_are_kept_apart(tmp_path, make_run, read_all):
     for name, path in (("a", "/one/faces"), ("b", "/two/faces")):
         make_run(tmp_path / name, source="faces")
-        manifest = records.read_json(tmp_path / name / "dataset/manifest.json")
+        manifest = io.read_json(tmp_path / name / "dataset/manifest.json")
         manifest["source"]["path"] = path
-        records.write_json(tmp_path / name / "dataset/manifest.json", manifest)
+        io.write_json(tmp_path / name / "dataset/manifest.json", manifest)
     arms, _ = group(read_all(tmp_path))
     assert [arm.source for arm in arms] == ["faces (/one/faces)", "faces (/two/faces)"]
 
@@ -52,9 +52,9 @@ def test_runs_of_before_a_field_came_are_of_the_same_arm(tmp_path, make_run, rea
     for seed in range(3):
         make_run(tmp_path / str(seed), seed=seed)
     path = tmp_path / "0" / "config.json"
-    entry = records.read_json(path)
+    entry = io.read_json(path)
     entry["config"]["data"]["dataset"] = ""
-    records.write_json(path, entry)
+    io.write_json(path, entry)
     [arm], _ = group(read_all(tmp_path))
     assert (arm.label, len(arm.runs)) == ("none", 3)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from gan_da_jax import records
+from gan_da_jax.files import io
 from gan_da_jax.report import caveats, controls, tables
 from gan_da_jax.report.arms import compare, group
 from gan_da_jax.report.health import troubles
@@ -8,12 +8,12 @@ from gan_da_jax.report.health import troubles
 
 def change(folder, function):
     path = folder / "metrics.jsonl"
-    records.write_jsonl(path, [row | function(row) for row in records.read_jsonl(path)])
+    io.write_jsonl(path, [row | function(row) for row in io.read_jsonl(path)])
 
 
 def diverge(folder, step):
     row = {"step": step, "epoch": step / 16, "kimg": step * 0.064, "diverged": "generator loss is"}
-    records.append_jsonl(folder / "metrics.jsonl", row | {"generator_loss": None, "discriminator_loss": 0.5})
+    io.append_jsonl(folder / "metrics.jsonl", row | {"generator_loss": None, "discriminator_loss": 0.5})
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_da_jax import records
 from gan_da_jax.errors import UserError
+from gan_da_jax.files import io as records
 from gan_da_jax.report import pictures
 
 

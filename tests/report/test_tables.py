@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gan_da_jax import records
+from gan_da_jax.files import io as records
 from gan_da_jax.report import tables
 from gan_da_jax.report.arms import compare, group
 

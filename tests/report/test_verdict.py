@@ -2,8 +2,9 @@ import re
 
 import pytest
 
-from gan_da_jax import records
-from gan_da_jax.report import controls, findings, verdict
+from gan_da_jax.files import io
+from gan_da_jax.report import board as findings
+from gan_da_jax.report import controls, verdict
 from gan_da_jax.report.arms import compare, group
 
 
@@ -129,8 +130,8 @@ def test_duplicate_that_does_as_well_is_a_caveat(make, sentences):
 def test_arm_that_got_worse_is_a_caveat(make, sentences):
     root = make(2, none={"distance": 60.0, "evaluations": 2}, hflip={"distance": 20.0, "evaluations": 2})
     for path in (root / "hflip").rglob("scores.jsonl"):
-        first, last = records.read_jsonl(path)
-        records.write_jsonl(path, [first | {"fid": 5.0}, last])
+        first, last = io.read_jsonl(path)
+        io.write_jsonl(path, [first | {"fid": 5.0}, last])
     assert "hflip@20 got worse after its best" in sentences(root)[2]
 
 

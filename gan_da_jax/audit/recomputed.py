@@ -1,0 +1,271 @@
+"""What the files of a run say, computed once more.
+
+Where the environment is that of a recorded number, it must come out the same bit for bit; elsewhere float sums are
+rounded otherwise, which training makes grow from step to step, and the tolerances below hold.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_da_jax import gan, prng
+from gan_da_jax.audit.finding import Differs, Unchecked, difference
+from gan_da_jax.audit.recorded import Files, pixels, pool_of
+from gan_da_jax.augment import policy
+from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers.registry import Classifier
+from gan_da_jax.data import dataset
+from gan_da_jax.data.sources import tfds
+from gan_da_jax.devices import parallel
+from gan_da_jax.errors import UserError
+from gan_da_jax.evaluation import scorer
+from gan_da_jax.files import checkpoint
+from gan_da_jax.pipeline import pools
+from gan_da_jax.progress import Progress
+from gan_da_jax.runs import environment
+from gan_da_jax.runs import folder as run
+from gan_da_jax.runs.config import generator_config, generator_workdir
+from gan_da_jax.training import sampling
+
+PIXELS = 2  # levels of 255 by which a pixel may differ
+SCORES = 0.05  # by which a score may differ, of its size; by which a share of 0..1 may differ
+# Of training, by the number of steps after which one compares. Measured with a GAN for 32 pixels, batches of 16
+# and bfloat16 on one side: losses apart by 0.02, states by 0.23 of the way in 100 steps and by 0.8 in 800. With another
+# order of the images, states were apart by 0.53 at least; with another seed, by 5 in 100 steps and 1.7 in 800.
+NEAR, FAR = 100, 1000
+LOSSES = 0.05  # by which the mean losses of an epoch that is near may differ, of their size or of 1
+STATES = {NEAR: 0.4, FAR: 1.0}  # how far apart states may end, of the way that the parameters went
+
+
+class Again(Files):
+    """A run, and the checks that compute; they give or raise what those of its files do."""
+
+    def __init__(self, workdir: Path, *, cache: Path):
+        """Reads the files of the run in `workdir`; what is learnt of its originals is kept in the folder `cache`."""
+        super().__init__(workdir)
+        self._cache = cache
+        self._states: dict[int, gan.State] = {}
+        self._judges: dict[tuple, scorer.Judge] = {}
+
+    def state(self, step: int) -> gan.State:
+        """As that of `Files`; it is read once, for these checks need few."""
+        if step not in self._states:
+            self._states[step] = super().state(step)
+        return self._states[step]
+
+    def source_again(self) -> str:
+        """The source gives the originals again, where it is at hand."""
+        config, made = self.config.copy_and_resolve_references(), dataset.read(self.workdir / "dataset")
+        data = config.data
+        if data.source in ("folder", "zip"):
+            known = filter(None, (data.path, made["source"]["path"]))
+            places = [place for place in known if Path(os.path.expanduser(place)).exists()]
+            if not places:
+                raise Unchecked(f"the source is not here: {made['source']['path']}")
+            data.path = places[0]
+        if data.source == "tfds":
+            try:
+                here = tfds.is_prepared(path=data.path, dataset=data.dataset)
+            except UserError as error:
+                raise Unchecked(f"the source is not here: {error}") from None
+            if not here:
+                raise Unchecked(f"the source is not here: {data.dataset} is not prepared")
+        images, ids, source = pools.real(config)
+        found = made["source"] | {"path": source["path"]}  # it may have been moved
+        if place := difference(found, source):
+            raise Differs(f"manifest.json, source: {place}")
+        for pool, array in images.items():
+            kept = self.pool(pool, len(array))
+            for row in made["records"]:
+                if pool_of(row["op"]) == pool and row["source_id"] != ids[pool][row["source_index"]]:
+                    raise Differs(f"manifest.json, record {row['index']}: {row['source_id']} is not the source's")
+            self._alike(
+                kept, array, lambda i, pool=pool: f"dataset/{pool}.npy, image {i} ({ids[pool][i]}): not the source's"
+            )
+        return f"{sum(map(len, images.values()))} images made again from {source['path'] or source['kind']}"
+
+    def generated_again(self) -> str:
+        """The GAN of the other run makes the `generated` images again."""
+        sizes = policy.pool_sizes(policy.parse(self.config.augment.policy), self.config.augment.count)
+        if "generated" not in sizes:
+            return "none in this data set"
+        base = generator_config(self.config)
+        beside = self.workdir.absolute().parents[1] / "none" / self.workdir.absolute().name  # as in a study
+        own = self.workdir / "generator"
+        places = (beside, own, generator_workdir(self.config, self.workdir))
+        there = (place for place in places if (place / "config.json").is_file() and run.trained(base, place))
+        place = next(there, None)
+        if place is None:
+            raise Unchecked("the run whose GAN made them is not here")
+        again = pools.generated(self.config, place)
+        kept = self.pool("generated", sizes["generated"])
+        self._alike(kept, again, lambda i: f"dataset/generated.npy, image {i}: the GAN in {place} makes another")
+        return f"{len(kept)} images made again by the GAN in {place}"
+
+    def _alike(self, kept: np.ndarray, again: np.ndarray, name: Callable[[int], str]) -> None:
+        """Holds images against those that were made again; `name` names one of them."""
+        known = set(run.environments(self.recorded))
+        allowed = 0 if known == {environment.digest(self.now)} and not environment.nondeterminism(self.now) else PIXELS
+        for i, (old, new) in enumerate(zip(kept, again, strict=True)):
+            if np.abs(old.astype(int) - new).max() > allowed:
+                raise Differs(name(i))
+
+    def _exact(self, row: dict) -> bool:
+        """Whether what a line says must come out the same bit for bit."""
+        return row["environment_sha256"] == environment.digest(self.now) and not environment.nondeterminism(self.now)
+
+    def train_again(self, start: int, end: int) -> str:
+        """Training leads from one checkpoint, or from the first state, to the other again, by the same losses."""
+        config, batch = self.config, self.config.train.batch_size
+        if not end:
+            raise Differs("no checkpoint is there to be trained to")
+        if batch % jax.device_count():
+            raise Unchecked(f"batches of {batch} cannot be split between {jax.device_count()} devices")
+        _, images = dataset.load(self.workdir / "dataset")
+        began = self.state(start) if start else parallel.host(run.initial_state(config))
+        state = parallel.replicate(began)
+        source, key = run.feed_of(config, images, limit=run.resident_bytes(config)), prng.stream(config.seed, "train")
+        advance = parallel.training_steps(run.network(config), scattered=source.streamed)
+        progress = Progress(f"{self.workdir}: steps {start} to {end} again", total=end - start, unit="steps")
+        bits, furthest, done = True, 0.0, start
+        for row in (row for row in self.metrics if start < row["step"] <= end):
+            exact, near = self._exact(row), row["step"] <= start + NEAR or done == start
+            if not (exact or near or end <= start + FAR):
+                break
+            measured = []
+            while (step := int(state.step)) < row["step"]:
+                state, metrics = advance(state, *source.take(step, row["step"] - step), key)
+                count = int(state.step) - step
+                measured.append({name: values[:count] for name, values in parallel.host(metrics).items()})
+                progress.advance(count)
+            for name, value in run.averages(measured).items():
+                bits = bits and value == row[name]
+                allowed = 0 if exact else LOSSES * max(1, abs(row[name])) if near else np.inf
+                if not abs(value - row[name]) <= allowed:
+                    said = f"{name} is {row[name]!r}, trained again {value!r}"
+                    raise Differs(f"metrics.jsonl, step {row['step']}: {said}")
+            if "state_sha256" in row and checkpoint.digest(again := parallel.host(state)) != row["state_sha256"]:
+                bits = False
+                where, far = self._distance(row["step"], began, again)
+                allowed = next((STATES[reach] for reach in STATES if row["step"] <= start + reach), np.inf)
+                if exact or far > allowed:
+                    raise Differs(f"checkpoints/{row['step']}: {where}")
+                furthest = max(furthest, far)
+            done = row["step"]
+        progress.close()
+        if bits and done == end:
+            return f"steps {start} to {end}: losses and states the same bit for bit"
+        within = f"losses within {LOSSES:.0%} in {NEAR} steps, states apart by {furthest:.2g} of the way"
+        beyond = f"; not compared from there to {end}, too far for this other environment" if done < end else ""
+        return f"steps {start} to {done}: {within}{beyond}"
+
+    def _distance(self, step: int, began: gan.State, again: gan.State) -> tuple[str, float]:
+        """Where a state that was trained again differs from the saved one, and how far apart their parameters are."""
+        if step not in self.saved:
+            return "training leads to another state than was noted", 0.0
+        saved = self.state(step)
+        pairs = zip(jax.tree_util.tree_leaves_with_path(saved), jax.tree.leaves(again), strict=True)
+        named = [(jax.tree_util.keystr(path), old, new) for (path, old), new in pairs]
+        name, old, new = next((one for one in named if not np.array_equal(one[1], one[2])), named[0])
+        far = np.abs(np.asarray(old, np.float64) - new).max()
+        way = _norm(saved, began)
+        where = f"training leads to another state, from {name} on (by up to {far:.3g})"
+        return where, _norm(saved, again) / max(way, 1e-12)
+
+    def sample_again(self, step: int) -> str:
+        """A checkpoint's generator makes the picture in `samples` again."""
+        name, row = f"samples/step_{step:08d}.png", self._row(step)
+        grid = run.sample_grid(self.config, sampling.sampler(run.network(self.config)), self.state(step).generator)
+        kept = pixels(self.workdir / name)
+        far = np.abs(kept.astype(int) - grid).max() if kept.shape == grid.shape else 255
+        if far > (0 if self._exact(row) else PIXELS):
+            raise Differs(f"{name} is not what the generator of checkpoints/{step} makes: apart by {far} levels of 255")
+        return f"{name}: {'bit for bit' if far == 0 else f'within {far} levels of 255'}"
+
+    def _row(self, step: int) -> dict:
+        """The line of metrics.jsonl at a checkpoint."""
+        found = next((row for row in self.metrics if row["step"] == step and "state_sha256" in row), None)
+        if found is None:
+            raise Differs(f"checkpoints/{step} is in no line of metrics.jsonl")
+        return found
+
+    def score_again(self, step: int) -> str:
+        """The last scores of a checkpoint, by each judge, and the files beside them, come out again."""
+        rows = {}
+        for row in self.scores:
+            if row["step"] == step:
+                by = tuple(row[name] for name in ("classifier", "tap", "samples", "splits", "repeat"))
+                rows[by] = row
+        if not rows:
+            raise Unchecked("the checkpoint was not evaluated")
+        state, same = self.state(step), True
+        for row in rows.values():
+            exact = self._exact(row)
+            again, _ = self._judge(row, exact).score(state.generator, step, row["repeat"], lambda count: None)
+            again = json.loads(json.dumps(again))
+            found = {name: row.get(name) for name in again}
+            same = same and found == again
+            if place := difference(found, again, 0 if exact else SCORES):
+                raise Differs(f"scores.jsonl, step {step}, set {row['repeat']}, by {row['classifier']}: {place}")
+        return f"{len(rows)} sets of samples: {'bit for bit' if same else f'within {SCORES:.0%}'}"
+
+    def _judge(self, row: dict, exact: bool) -> scorer.Judge:
+        config = self._as_scored(row)
+        classifier, settings = self._classifier(config, row, exact), config.evaluate
+        key = (classifier, settings.tap, settings.samples, settings.splits, settings.classes)
+        if key not in self._judges:
+            originals = self.pool("originals", config.data.count)
+            self._judges[key] = scorer.Judge(config, originals, classifier, what=str(self.workdir), cache=self._cache)
+        return self._judges[key]
+
+    def _as_scored(self, row: dict) -> ConfigDict:
+        """The config with which a line of scores.jsonl was made."""
+        config = self.config.copy_and_resolve_references()
+        settings = config.evaluate
+        if row["classifier"] not in classifiers.CLASSIFIERS:
+            raise Differs(f"scores.jsonl, step {row['step']}: there is no classifier {row['classifier']!r}")
+        if row["classifier"] != settings.classifier:
+            settings.weights = ""
+        settings.classifier, settings.tap = row["classifier"], row["tap"]
+        settings.samples, settings.splits = row["samples"], row["splits"]
+        settings.classes = ",".join((row["classes"] or {"wanted": []})["wanted"])
+        return config
+
+    def _classifier(self, config: ConfigDict, row: dict, exact: bool) -> Classifier:
+        name, given = row["classifier"], config.evaluate.weights
+        carried = carried_classifier(self.workdir, name)
+        if carried is not None and carried.is_file():
+            classifier, where = classifiers.CLASSIFIERS[name].load(str(carried)), carried
+        else:
+            weights = given if given and Path(given).is_file() else ""
+            try:
+                classifier = classifiers.load(name, weights, taps=(row["tap"],))
+            except UserError as error:
+                raise Unchecked(f"the weights are not here: {error}") from None
+            where = weights or classifiers.check(name, "")
+        if classifier.weights_sha256 != row["weights_sha256"]:
+            said = f"{name} has other weights ({where}, SHA-256 {classifier.weights_sha256}) than scores.jsonl says"
+            if classifier.accuracy is not None and not exact:  # trained here, where it comes out otherwise
+                raise Unchecked(said)
+            raise Differs(said)
+        return classifier
+
+
+def carried_classifier(workdir: Path, name: str) -> Path | None:
+    """Where a bundle carries the weights of a classifier that is trained where it is used; None for published ones."""
+    return workdir / "classifier" / f"{name}.npz" if classifiers.trained_here(name) else None
+
+
+def _norm(one: gan.State, other: gan.State) -> float:
+    """How far apart the parameters of two states are."""
+    pairs = [
+        (one.generator["params"], other.generator["params"]),
+        (one.discriminator["params"], other.discriminator["params"]),
+    ]
+    squares = jax.tree.map(lambda a, b: float(np.sum((np.asarray(a, np.float64) - b) ** 2)), *zip(*pairs, strict=True))
+    return sum(jax.tree.leaves(squares)) ** 0.5

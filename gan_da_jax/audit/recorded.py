@@ -1,0 +1,243 @@
+"""The files of a run, held against each other: nothing is edited, missing, added or of another run."""
+
+import functools
+import itertools
+import secrets
+from pathlib import Path
+
+import numpy as np
+from ml_collections import ConfigDict
+from PIL import Image
+
+from gan_da_jax import gan
+from gan_da_jax.audit.finding import Differs, Noted, Unchecked, difference
+from gan_da_jax.augment import OPS, policy
+from gan_da_jax.data import dataset as manifest
+from gan_da_jax.devices import parallel
+from gan_da_jax.errors import UserError
+from gan_da_jax.files import checkpoint, io
+from gan_da_jax.pipeline import pools
+from gan_da_jax.runs import environment
+from gan_da_jax.runs import folder as run
+from gan_da_jax.runs.config import augmented_count, recorded, restored, source_name
+
+_SHOWN = ("samples", "probabilities", "certainty", "memorisation")  # folders in which each file is in some line
+
+
+class Files:
+    """A run, and the checks of its files; each says what it has found the same, or raises what `finding` knows."""
+
+    def __init__(self, workdir: Path):
+        """Reads the files of the run in `workdir`."""
+        self.workdir = workdir
+        self.metrics = io.read_jsonl(workdir / "metrics.jsonl")
+        self.scores = io.read_jsonl(workdir / "scores.jsonl")
+        self.saved = checkpoint.steps(workdir / "checkpoints")
+        self.now = environment.current()
+
+    @functools.cached_property
+    def recorded(self) -> dict:
+        """What config.json says; a `UserError` if it is no such file."""
+        return run.recorded(self.workdir)
+
+    @functools.cached_property
+    def config(self) -> ConfigDict:
+        """The recorded config; a `Differs` if it is none."""
+        try:
+            return restored(self.recorded["config"])
+        except UserError as error:
+            raise Differs(f"config.json: {error}") from None
+
+    def stretch(self, step: int | None) -> tuple[int, int]:
+        """A checkpoint to train from again, and the one that it leads to; 0 is the state before the first step.
+
+        Args:
+            step: of the former; None for one by chance, which cannot be foreseen: else it would prove little.
+
+        Returns:
+            The steps; 0 and 0 if there are no checkpoints.
+
+        Raises:
+            UserError: `step` is no such checkpoint.
+        """
+        if not self.saved:
+            return 0, 0
+        starts = [0, *self.saved[:-1]]
+        step = secrets.choice(starts) if step is None else step
+        if step not in starts:
+            raise UserError(
+                f"--step={step} is no checkpoint of {self.workdir} that another one follows; there are: "
+                f"{', '.join(map(str, starts))}"
+            )
+        return step, next(saved for saved in self.saved if saved > step)
+
+    def check_config(self) -> str:
+        """config.json is as it was written, and holds a config."""
+        if io.seal(self.recorded) != self.recorded:
+            raise Differs("config.json was edited: its sha256 is that of something else")
+        fields = len(recorded(self.config.to_dict()))
+        return f"config.json: {fields} fields, as it was written"
+
+    def check_metrics(self) -> str:
+        """metrics.jsonl has all its lines, one after the other, to the end of the training."""
+        self._lines("metrics.jsonl", self.metrics)
+        done = 0
+        for row in self.metrics:
+            if row["steps"] != row["step"] - done:
+                raise Differs(
+                    f"metrics.jsonl, step {row['step']}: it is said to follow on step {row['step'] - row['steps']}"
+                )
+            done = row["step"]
+        if done != run.total_steps(self.config):
+            raise Differs(f"metrics.jsonl ends with step {done}, the training with {run.total_steps(self.config)}")
+        noted = {row["step"] for row in self.metrics if "state_sha256" in row}
+        for step in run.checkpoint_steps(self.config):
+            if step not in noted:
+                raise Differs(f"metrics.jsonl notes no checkpoint at step {step}, where config.json plans one")
+        return f"metrics.jsonl: {len(self.metrics)} lines to step {done}, none edited, missing or added"
+
+    def check_scores(self) -> str:
+        """scores.jsonl has all its lines, and every checkpoint its scores."""
+        if not (self.workdir / "scores.jsonl").exists():
+            raise Unchecked("the run was not evaluated")
+        self._lines("scores.jsonl", self.scores)
+        sets: dict[tuple, set[tuple[int, int]]] = {}
+        for row in self.scores:
+            by = tuple(row[name] for name in ("classifier", "weights_sha256", "tap", "samples", "splits"))
+            sets.setdefault(by, set()).add((row["step"], row["repeat"]))
+        planned = run.checkpoint_steps(self.config)
+        for by, found in sets.items():
+            repeats = range(1 + max(repeat for _, repeat in found))
+            for step, repeat in itertools.product((step for step in self.saved if step in planned), repeats):
+                if (step, repeat) not in found:
+                    raise Differs(f"scores.jsonl has no line of step {step}, set {repeat}, by {by[0]}")
+        for step in planned:
+            if not any(row["step"] == step for row in self.scores):
+                raise Differs(f"scores.jsonl has no line of step {step}")
+        return f"scores.jsonl: {len(self.scores)} lines, none edited, missing or added"
+
+    def _lines(self, name: str, rows: list[dict]) -> None:
+        """Holds what all lines of a file have in common: none was edited, taken out or put in; where they were made."""
+        whole, before = len((self.workdir / name).read_bytes().splitlines()), ""
+        for number, row in enumerate(rows, 1):
+            if io.seal(row, before) != row:
+                raise Differs(
+                    f"{name}, line {number} (step {row.get('step')}): edited, or not after the line before it"
+                )
+            before = row["sha256"]
+            position = run.position(self.config, row["step"])
+            if not position.items() <= row.items():
+                raise Differs(
+                    f"{name}, line {number}: step {row['step']} is at epoch {position['epoch']:g} of this config"
+                )
+            if row["environment_sha256"] not in run.environments(self.recorded):
+                raise Differs(f"{name}, line {number}: made in an environment that config.json does not tell of")
+        if whole != len(rows):
+            raise Differs(f"{name} has {whole} lines, {len(rows)} of which are JSON objects")
+
+    def check_files(self) -> str:
+        """Pictures and probabilities are the files that were written, and there are no others."""
+        noted = {}
+        for row in (*self.metrics, *self.scores):
+            noted |= {name: (sha256, row["step"]) for name, sha256 in row.get("files", {}).items()}
+        for name, (sha256, step) in noted.items():
+            path = self.workdir / name
+            if not path.is_file():
+                if step in (*self.saved, *run.checkpoint_steps(self.config)):
+                    raise Differs(f"{name} is missing")
+            elif io.file_sha256(path) != sha256:
+                raise Differs(f"{name} is not the file that was written: its SHA-256 is another")
+        for folder in _SHOWN:
+            for path in sorted((self.workdir / folder).glob("*")):
+                if f"{folder}/{path.name}" not in noted and not path.name.startswith("."):
+                    raise Differs(f"{folder}/{path.name} is in no line of metrics.jsonl or scores.jsonl")
+        return f"{len(noted)} files with the SHA-256 of when they were written"
+
+    def check_checkpoints(self) -> str:
+        """Every checkpoint that is kept is what was saved; only scored ones may be gone."""
+        planned = run.checkpoint_steps(self.config)
+        scored = {row["step"] for row in self.scores}
+        for step in planned:
+            if step not in self.saved and (step not in scored or step == planned[-1]):
+                raise Differs(f"checkpoints/{step} is missing")
+        for step in self.saved:
+            run.saved_state(self.config, self.workdir, step)
+        return f"{len(self.saved)} of {len(planned)} kept, with the state_sha256 of metrics.jsonl"
+
+    def state(self, step: int) -> gan.State:
+        """The state at a checkpoint that is what was saved, on the host; a `UserError` if it is not."""
+        return parallel.host(run.saved_state(self.config, self.workdir, step))
+
+    def check_dataset(self) -> str:
+        """The manifest is what config.json and the images come to, record by record."""
+        dataset, config = self.workdir / "dataset", self.config
+        made = manifest.read(dataset)
+        parts, rows = policy.parse(config.augment.policy), made["records"]
+        sizes = {"originals": config.data.count} | policy.pool_sizes(parts, config.augment.count)
+        images = {pool: self.pool(pool, count) for pool, count in sizes.items()}
+        ids: dict[str, dict[int, str]] = {pool: {} for pool in images}
+        for row in rows:
+            ids[pool_of(row["op"])].setdefault(row["source_index"], row["source_id"])
+        again, _ = manifest.build(
+            source=made["source"],
+            policy_text=config.augment.policy,
+            count=augmented_count(config),
+            seed=config.seed,
+            pools=images,
+            ids={pool: _Names(names) for pool, names in ids.items()},
+        )
+        for old, new in zip(rows, again["records"], strict=False):
+            where = f"manifest.json, record {new['index']}"
+            if {**old, "sha256": new["sha256"]} != new:
+                raise Differs(f"{where}: {difference(old, new)}")
+            if old["sha256"] != new["sha256"]:
+                pool = pool_of(new["op"])
+                raise Differs(f"{where}: dataset/{pool}.npy, image {new['source_index']}, does not give its SHA-256")
+        if found := difference(made, again):
+            raise Differs(f"manifest.json: {found}")
+        data = config.data
+        said = {"kind": data.source, "name": source_name(config), "dataset": data.dataset, "count": data.count}
+        said |= {"image_size": data.image_size, "resize": data.resize}
+        if found := difference(made["source"], made["source"] | said):
+            raise Differs(f"manifest.json, source: {found}")
+        if not np.array_equal(pixels(dataset / "preview.png"), pools.preview(parts, images)):
+            raise Differs("dataset/preview.png does not show these images")
+        return f"{len(rows)} records, each with its op, original and pixels"
+
+    def pool(self, pool: str, count: int) -> np.ndarray:
+        """The images of a pool, uint8 [count, S, S, 3]; a `Differs` if there are others."""
+        array, size = io.load_array(self.workdir / "dataset" / f"{pool}.npy"), self.config.data.image_size
+        if array.dtype != np.uint8 or array.shape != (count, size, size, 3):
+            raise Differs(
+                f"dataset/{pool}.npy holds {array.dtype} {list(array.shape)}, not uint8 {[count, size, size, 3]}"
+            )
+        return array
+
+    def check_environment(self) -> str:
+        """Versions, devices and flags are as they were, and such that numbers can be the same."""
+        then = list(run.environments(self.recorded).values())
+        notes = {f"then: {environment.nondeterminism(one)}" for one in then if environment.nondeterminism(one)}
+        if reason := environment.nondeterminism(self.now):
+            notes.add(f"now: {reason}")
+        differences = [difference for one in then for difference in environment.differences(one, self.now)]
+        if differences or notes:
+            raise Noted("; ".join([*sorted(notes), *dict.fromkeys(differences)]))
+        return f"{self.now['kind']}, jax {self.now['versions']['jax']}: as it was"
+
+
+class _Names(dict):
+    """The names of images by their number; of one that no record tells of, there is none."""
+
+    def __missing__(self, key: int) -> None:
+        return None
+
+
+def pool_of(op: str) -> str:
+    """The pool that an op of a manifest takes its images from."""
+    return OPS[op].pool if op in OPS else "originals"
+
+
+def pixels(path: Path) -> np.ndarray:
+    """A picture as uint8 [H, W, 3]."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))

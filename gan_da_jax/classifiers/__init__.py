@@ -1,0 +1,1 @@
+"""Networks that judge images: which there are, where their weights come from, and features of images."""

@@ -1,0 +1,88 @@
+"""The source `zip`: images inside a zip file, such as the official `img_align_celeba.zip`, as it was downloaded."""
+
+import contextlib
+import lzma
+import os
+import struct
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+
+from gan_da_jax.data.sources.images import MAX_BYTES, Images, Unreadable, choose, shown, wanted
+from gan_da_jax.errors import UserError
+
+_PIECE = 4096  # bytes; LZMA makes 30 MB at the most of as many packed ones
+_BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError)
+
+
+def load(*, path: str, dataset: str, count: int, image_size: int, resize: str, seed: int, skip_bad: bool) -> Images:
+    """Chooses `count` of a zip file's JPEG, PNG and WebP images by `seed`, see `images.choose`; ids are entry names.
+
+    Nothing is ever extracted to the disk, so entries that point elsewhere ("../x.jpg") are mere names.
+    `dataset` has nothing to name.
+
+    Raises:
+        UserError: no such zip file, too few images, or bad ones and not `skip_bad`.
+    """
+    with opened(path) as (names, read):
+        return choose(
+            names,
+            read,
+            where=f"the zip file {shown(path)}",
+            count=count,
+            image_size=image_size,
+            resize=resize,
+            seed=seed,
+            skip_bad=skip_bad,
+        )
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
+    """Yields the names of the images in the zip file `path`, and what reads one of them from any thread.
+
+    However much an entry unpacks to, at most MAX_BYTES of it are ever held. Hidden entries and `__MACOSX` are
+    passed over. Of entries with the same name the last counts, as after unpacking.
+
+    Raises:
+        UserError: no such file, no zip file, or no image in it.
+    """
+    if not path:
+        raise UserError("the path of the zip file of images is empty: give one")
+    file = os.path.expanduser(path)
+    if not os.path.exists(file):
+        raise UserError(f"{shown(path)} does not exist: name a zip file of images")
+    if os.path.isdir(file):
+        raise UserError(f"{shown(path)} is a folder, not a zip file: use data.source=folder")
+    try:
+        archive = zipfile.ZipFile(file)
+    except (*_BROKEN, NotImplementedError) as error:
+        raise UserError(
+            f"{shown(path)} is not a whole zip file ({shown(error)}): download it again, or check the path"
+        ) from None
+    with archive:
+        files = [entry for entry in archive.infolist() if not entry.is_dir()]
+        entries = {entry.filename: entry for entry in files if wanted(entry.filename)}
+        if not entries:
+            nested = any(entry.filename.lower().endswith(".zip") for entry in files)
+            advice = "it holds other zip files: unpack those and name one of them" if nested else "check the path"
+            raise UserError(f"the zip file {shown(path)} has no image in it, no .jpg, .jpeg, .png or .webp: {advice}")
+        lock = threading.Lock()  # a ZipFile promises nothing about threads
+
+        def read(name: str) -> bytes:
+            entry = entries[name]
+            if entry.flag_bits & 1:
+                raise Unreadable("encrypted")
+            if entry.compress_type == zipfile.ZIP_BZIP2:  # its smallest pieces may unpack to gigabytes
+                raise Unreadable("packed with bzip2: pack it with Deflate, or not at all")
+            if entry.file_size > MAX_BYTES:
+                raise Unreadable(f"{entry.file_size >> 20} MiB, more than {MAX_BYTES >> 20} MiB")
+            try:
+                with lock, archive.open(entry) as file:
+                    # In pieces, which end at the stated size: at once, it would unpack whatever there is.
+                    return b"".join(iter(lambda: file.read(_PIECE), b""))
+            except (*_BROKEN, NotImplementedError) as error:
+                raise Unreadable(f"corrupt in the zip file: {shown(error) or type(error).__name__}") from None
+
+        yield list(entries), read

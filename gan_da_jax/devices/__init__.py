@@ -1,0 +1,1 @@
+"""The devices and the processes that a command works with."""

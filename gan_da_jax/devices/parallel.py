@@ -1,0 +1,168 @@
+"""The devices: what is whole on each of them, what is split between them. The only file that knows `jax.pmap`."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_da_jax.gan import update as gan_lib
+
+AXIS = "devices"
+
+# Without YNNPACK, XLA runs a large network forward a fifth faster on a CPU; training steps run faster with it.
+_FORWARD_ON_CPU = {"xla_cpu_experimental_ynn_fusion_type": ""}
+
+
+def devices() -> list[str]:
+    """The names of all devices, as in `["TFRT_CPU_0"]`."""
+    return [str(device) for device in jax.devices()]
+
+
+def kind() -> str:
+    """What the devices are, as in `NVIDIA H100 80GB HBM3`."""
+    return jax.devices()[0].device_kind
+
+
+def local_devices() -> int:
+    """How many devices belong to this process."""
+    return jax.local_device_count()
+
+
+def replicate(tree: Any) -> Any:
+    """Puts a tree of arrays whole on every device of this process; other processes do the same with theirs."""
+    return jax.device_put(tree, _whole())
+
+
+def abstract(tree: Any) -> Any:
+    """A tree of shapes and dtypes with the placement of `replicate`."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=_whole()), tree)
+
+
+def _whole() -> jax.sharding.NamedSharding:
+    # `jax.pmap` takes and gives what belongs to this process, as if there were no other.
+    return jax.sharding.NamedSharding(
+        jax.sharding.Mesh(np.array(jax.local_devices()), (AXIS,)), jax.sharding.PartitionSpec()
+    )
+
+
+def share(tree: Any) -> Any:
+    """Gives all processes the arrays of process 0, bit for bit, whole on every device; the others pass their shapes.
+
+    All processes call it at the same time. Elements are of one to four bytes.
+    """
+    if jax.process_count() == 1:
+        return tree
+    first = next(i for i, device in enumerate(jax.devices()) if device.process_index == 0)
+
+    def share(number, bits):  # as integers, because as floats -0 + 0 is 0
+        return jax.lax.psum(jax.tree.map(lambda leaf: jnp.where(number == first, leaf, 0), bits), AXIS)
+
+    bits = [np.asarray(leaf) for leaf in jax.tree.leaves(host(tree))]
+    bits = [leaf.view(f"u{leaf.dtype.itemsize}") for leaf in bits]
+    numbers = _mine(np.arange(jax.device_count())[None])[0, :, 0]
+    shared = jax.pmap(share, axis_name=AXIS, in_axes=(0, None), out_axes=None)(numbers, bits)
+    leaves = [np.asarray(new).view(old.dtype) for new, old in zip(host(shared), jax.tree.leaves(tree), strict=True)]
+    return replicate(jax.tree.unflatten(jax.tree.structure(tree), leaves))
+
+
+def memory() -> int | None:
+    """The bytes of memory of one device; None where it does not tell, as a CPU does not."""
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    return statistics.get("bytes_limit")
+
+
+def scatter(images: np.ndarray, indices: np.ndarray) -> jax.Array:
+    """Puts on every device the images that are its own of some steps, in the order of the steps, and waits for it.
+
+    Args:
+        images: [N, ...], on the host.
+        indices: int [K, batch], the images of each step, `batch` a multiple of the number of devices.
+
+    Returns:
+        [devices of this process, K * batch / devices, ...], the first axis split between them.
+    """
+    chosen = _mine(indices).swapaxes(0, 1)
+    gathered = images[chosen.reshape(len(chosen), -1)]
+    mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (AXIS,))
+    placement = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+    return jax.block_until_ready(jax.device_put(gathered, placement))
+
+
+def _mine(indices: np.ndarray) -> np.ndarray:
+    """Splits the batches [K, batch] evenly between all devices: [K, devices of this process, batch / devices]."""
+    mine = [i for i, device in enumerate(jax.devices()) if device.process_index == jax.process_index()]
+    return indices.reshape(len(indices), jax.device_count(), -1)[:, mine]
+
+
+def host(tree: Any) -> Any:
+    """Copies a tree of arrays that are whole on every device to the host, as NumPy arrays."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_shards[0].data), tree)
+
+
+@functools.lru_cache(maxsize=4)  # what is compiled for one run serves the next one with such networks
+def training_steps(
+    gan: gan_lib.Gan, *, scattered: bool = False
+) -> Callable[..., tuple[gan_lib.State, dict[str, jax.Array]]]:
+    """Compiles `gan.run_steps` for all devices.
+
+    Args:
+        gan: the networks and the optimizer.
+        scattered: whether each device has images of its own, as from `scatter`, which its indices then refer to.
+
+    Returns:
+        A function (state, images uint8 [N, S, S, 3], indices int32 [K, batch], count, key) -> (state, metrics [K])
+        where `batch` is the global batch, a multiple of the number of devices. State and images are whole on every
+        device (`replicate`), unless these are scattered; the state that is passed in is used up.
+    """
+    # out_axes=None takes device 0's value unchecked: gan.update makes all devices agree, and a test holds it to that.
+    mapped = jax.pmap(
+        functools.partial(gan_lib.run_steps, gan, axis_name=AXIS),
+        axis_name=AXIS,
+        in_axes=(None, 0 if scattered else None, 1, None, None),
+        out_axes=None,
+        donate_argnums=0,
+    )
+
+    def run(state, images, indices, count, key):
+        return mapped(state, images, _mine(indices), np.int32(count), key)
+
+    return run
+
+
+def batches(
+    function: Callable[[Any, jax.Array], Mapping[str, jax.Array]], *, batch_size: int
+) -> Callable[[Any, np.ndarray], dict[str, np.ndarray]]:
+    """Compiles a function of single examples for whole arrays of them, in equal batches over the local devices.
+
+    The last batch is filled up with copies of its last example, and what comes of them is cut off: no example is
+    dropped, none counts twice, and the results do not depend on `batch_size` beyond float rounding.
+
+    Args:
+        function: (variables, [b, ...]) -> arrays [b, ...] by name, each row depending on its own example only.
+        batch_size: examples a device is given at once.
+
+    Returns:
+        A function of the variables and an array [n, ...], n >= 1, that returns the arrays [n, ...] by name, on the
+        host.
+    """
+    local = jax.local_devices()
+    mesh = jax.sharding.Mesh(np.array(local), (AXIS,))
+    whole, split = jax.sharding.PartitionSpec(), jax.sharding.PartitionSpec(AXIS)
+    mapped = jax.jit(
+        jax.shard_map(function, mesh=mesh, in_specs=(whole, split), out_specs=split),
+        compiler_options=_FORWARD_ON_CPU if local[0].platform == "cpu" else None,
+    )
+
+    def run(variables: Any, examples: np.ndarray) -> dict[str, np.ndarray]:
+        size, blocks = batch_size * len(local), []
+        for start in range(0, len(examples), size):
+            block = examples[start : start + size]
+            padded = np.concatenate([block, np.repeat(block[-1:], size - len(block), axis=0)])
+            results = mapped(variables, padded)
+            blocks.append({name: np.asarray(values)[: len(block)] for name, values in results.items()})
+        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+    return run

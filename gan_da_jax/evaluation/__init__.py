@@ -1,0 +1,1 @@
+"""The scores of a checkpoint, and the meters that they need."""

@@ -1,0 +1,132 @@
+"""Checkpoints of a run: WORKDIR/checkpoints/<step>/. The only file that knows Orbax."""
+
+import contextlib
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint
+from orbax.checkpoint import v1 as ocp
+
+from gan_da_jax.errors import UserError
+from gan_da_jax.files import io
+
+_DAMAGED, _DELETED = ".damaged", ".deleted"  # ends of the names of what is no checkpoint any more
+_HALF = ".orbax-checkpoint-tmp"  # in the names of what is none yet
+
+# A state is whole on every device, so process 0 has all of it: it saves and loads alone, and waits for no other.
+_ALONE = {"primary_host": 0, "active_processes": {0}, "barrier_sync_key_prefix": "gan_da"}
+
+# Orbax tells of every file that it opens, and of each error in many pages, from all its threads; it also raises it.
+logging.getLogger("absl").setLevel(logging.CRITICAL)
+
+
+class Damaged(UserError):
+    """A checkpoint is not what was saved."""
+
+
+def steps(directory: Path) -> list[int]:
+    """The steps of the finished checkpoints, ascending; half-written ones do not count."""
+    if not directory.is_dir():
+        return []
+    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdecimal() and path.is_dir())
+
+
+def save(directory: Path, step: int, state: Any) -> None:
+    """Writes a tree of arrays as checkpoint `step`, whole or not at all; a full disk is a `UserError`.
+
+    Damaged ones that were set aside have been replaced by it, and are removed, unless they are of later steps.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    needed, free = sum(leaf.nbytes for leaf in jax.tree.leaves(state)), shutil.disk_usage(directory).free
+    if free < needed:
+        raise UserError(
+            f"{directory / str(step)} takes {needed / 1e6:.1f} MB, and {free / 1e6:.1f} are free: make room, and go on"
+        )
+    try:
+        if jax.process_count() > 1:
+            _save_alone(directory.absolute() / str(step), state)
+        else:
+            with ocp.training.Checkpointer(directory.absolute(), cleanup_tmp_directories=True) as checkpointer:
+                checkpointer.save(step, state, force=True)  # else a step before the newest one is passed over
+    except Exception as error:  # Orbax passes on what its threads meet, in exceptions of many kinds
+        with contextlib.suppress(OSError):
+            clean(directory)
+        raise UserError(
+            f"{directory / str(step)} cannot be written ({_reason(error)}): make room, and go on"
+        ) from error
+    for path in directory.glob(f"*{_DAMAGED}"):
+        if int(path.name.removesuffix(_DAMAGED)) <= step:
+            shutil.rmtree(path)
+
+
+def _save_alone(path: Path, state: Any) -> None:
+    """What `save` does, by one of several processes; in Orbax' newer interface all of them would have to take part."""
+    options = orbax.checkpoint.options.MultiprocessingOptions(**_ALONE)
+    composite = orbax.checkpoint.CompositeOptions(multiprocessing_options=options)
+    handler = orbax.checkpoint.CompositeCheckpointHandler(composite_options=composite)
+    with orbax.checkpoint.Checkpointer(handler, multiprocessing_options=options) as checkpointer:
+        arrays = jax.tree.map(np.asarray, state)  # else they would be taken for parts of larger ones
+        checkpointer.save(path, orbax.checkpoint.args.Composite(state=orbax.checkpoint.args.PyTreeSave(arrays)))
+
+
+def load(directory: Path, step: int, like: Any) -> Any:
+    """Reads checkpoint `step` into the shapes, dtypes and device placement of the tree `like`.
+
+    Raises:
+        Damaged: the checkpoint cannot be read, or is that of another network.
+    """
+    abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), like)
+    try:
+        context = ocp.Context()
+        for option, value in _ALONE.items():
+            setattr(context.multiprocessing, option, value)
+        with context:
+            return ocp.load(directory.absolute() / str(step), abstract)
+    except (PermissionError, MemoryError, jax.errors.JaxRuntimeError):  # says nothing of the checkpoint
+        raise
+    except Exception as error:  # on damaged files the readers raise almost anything
+        raise Damaged(f"{directory / str(step)} cannot be read ({_reason(error)})") from error
+
+
+def set_aside(directory: Path, step: int) -> None:
+    """Takes a damaged checkpoint out of the finished ones; it stays until a good one replaces it."""
+    _rename(directory, step, _DAMAGED)
+
+
+def delete(directory: Path, step: int) -> None:
+    """Removes a checkpoint, which at no moment is there in part."""
+    shutil.rmtree(_rename(directory, step, _DELETED))
+
+
+def clean(directory: Path) -> None:
+    """Removes what processes that were killed left of checkpoints: half-written ones, and half-deleted ones."""
+    for path in directory.iterdir() if directory.is_dir() else ():
+        if path.name.endswith(_DELETED) or _HALF in path.name:
+            shutil.rmtree(path)
+
+
+def _rename(directory: Path, step: int, suffix: str) -> Path:
+    target = directory / f"{step}{suffix}"
+    if target.exists():
+        shutil.rmtree(target)
+    return (directory / str(step)).rename(target)
+
+
+def digest(state: Any) -> str:
+    """The SHA-256 over the names, shapes, dtypes and bytes of all arrays of a tree, in the tree's order."""
+    rows = [
+        f"{jax.tree_util.keystr(path)} {leaf.shape} {leaf.dtype} {io.sha256(leaf)}"
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+    ]
+    return io.sha256("\n".join(rows).encode())
+
+
+def _reason(error: BaseException) -> str:
+    """The first words of what went wrong in the end; Orbax wraps it in pages of its own."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,260 @@
+"""What `race` is run between: training and scoring, by this package as its verbs do them, and by PyTorch.
+
+Each function does one of these for ever, as a `race.Contender`'s does, and its rate is in images per second. Turns take
+about as long for all, so that each does in one as many steps as it manages.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from gan_da_jax import prng
+from gan_da_jax.classifiers import extract as features
+from gan_da_jax.classifiers.networks import inception_v3
+from gan_da_jax.classifiers.registry import Classifier
+from gan_da_jax.devices import parallel
+from gan_da_jax.gan import update as gan_lib
+from gan_da_jax.pytorch import race
+from gan_da_jax.training import feed
+
+_LAYOUTS = {"plain": {}, "channels_last": {"channels_last": True}}
+_COMPILED = {f"{name}, compiled": options | {"compile": True} for name, options in _LAYOUTS.items()}
+_STOCK = {"stock": {}}
+
+_ENDLESS = 2**31 - 1
+_TORCH_SCORED = 50  # images that PyTorch's scorers commonly take at once
+
+
+def training(
+    *, images: np.ndarray, batch_size: int, network: Mapping[str, Any], seconds: float
+) -> dict[str, race.Contender]:
+    """Who trains: `jax`, `torch_stock` and `torch_expert`, the fastest of what experts switch on in that precision.
+
+    Args:
+        images: as in `train`.
+        batch_size: as in `train`.
+        network: as in `train`.
+        seconds: as in `train`.
+    """
+    from gan_da_jax.pytorch import dcgan
+
+    work = dict(images=images, batch_size=batch_size, network=network, seconds=seconds)
+    always = {"freeze": True, "autocast": network["dtype"] == "bfloat16"}
+    expert = {name: options | always for name, options in (_LAYOUTS | _COMPILED).items()}
+    on_gpu = dcgan.usual_device().type == "cuda"  # where its users load images by a DataLoader
+    return {
+        "jax": race.Contender(train, work, _kept()),
+        "torch_stock": race.Contender(train_torch, work | {"variants": _STOCK, "loader": on_gpu}),
+        "torch_expert": race.Contender(train_torch, work | {"variants": expert}),
+    }
+
+
+def scoring(*, images: np.ndarray, seconds: float) -> dict[str, race.Contender]:
+    """Who scores, likewise; on a CPU, compiling an Inception takes minutes, so PyTorch's is not.
+
+    Args:
+        images: as in `score`.
+        seconds: as in `score`.
+    """
+    work = dict(images=images, seconds=seconds)
+    return {
+        "jax": race.Contender(score, work, _kept()),
+        "torch_stock": race.Contender(score_torch, work | {"variants": _STOCK}),
+        "torch_expert": race.Contender(score_torch, work | {"variants": _LAYOUTS}),
+    }
+
+
+def _kept() -> dict[str, str]:
+    """Lets a process of ours find what this one's compilation cache keeps."""
+    return {"JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir or ""}
+
+
+def train(
+    *,
+    images: np.ndarray,
+    batch_size: int,
+    network: Mapping[str, Any],
+    seconds: float,
+    limit: float | None = None,
+) -> Iterator[Any]:
+    """Trains as `train` does: the same compiled chunks of steps, the same order of images, the metrics fetched.
+
+    Args:
+        images: uint8 [N, S, S, 3], the data set.
+        batch_size: images a step, over all devices.
+        network: what `gan.create` takes.
+        seconds: that a turn takes, about.
+        limit: bytes of images that a device may hold; a larger data set is streamed. None for no limit.
+    """
+    gan, key = gan_lib.create(**network), prng.stream(0, "train")
+    state = parallel.replicate(jax.jit(lambda key: gan_lib.init(gan, key))(prng.stream(0, "init")))
+    size = feed.chunk_steps(len(images), batch_size)
+    source = feed.create(images, seed=0, batch_size=batch_size, steps=size, until=_ENDLESS, limit=limit)
+    advance = parallel.training_steps(gan, scattered=source.streamed)
+    start = time.perf_counter()
+    state, _ = jax.block_until_ready(advance(state, *source.take(0, 0), key))  # no step: this only compiles
+    about = {"compiled_seconds": round(time.perf_counter() - start, 2), "dtype": str(network.get("dtype", "float32"))}
+    about |= {"streamed": source.streamed}
+
+    def work(steps: int) -> None:
+        nonlocal state
+        step = int(state.step)
+        end = step + steps
+        while step < end:
+            state, metrics = advance(state, *source.take(step, end - step), key)
+            parallel.host(metrics)
+            step = int(state.step)
+
+    yield from turns(work, batch_size, _jax() | about, seconds)
+
+
+def score(*, images: np.ndarray, seconds: float) -> Iterator[Any]:
+    """Scores as `score` does, by the whole Inception v3 of 2015 with random weights.
+
+    Args:
+        images: uint8 [n, H, W, 3], taken round and round.
+        seconds: that a turn takes, about.
+    """
+    network = inception_v3.ORIGINAL
+    variables = jax.jit(network.init)(jax.random.key(0), np.zeros((1, inception_v3.SIZE, inception_v3.SIZE, 3)))
+    judge = Classifier(
+        name="inception_v3_2015",
+        prepare=inception_v3.prepare_2015,
+        forward=network.apply,
+        variables=variables,
+        taps=network.taps,
+        usual_tap="2048",
+        classes=(),
+        weights_sha256="",
+        accuracy=None,
+    )
+    extract = features.extractor(judge, ("2048", "logits"))
+    size, endless = features.batch_size() * parallel.local_devices(), itertools.cycle(images)
+
+    def work(batches: int) -> None:
+        extract(itertools.islice(endless, batches * size), lambda count: None)
+
+    start = time.perf_counter()
+    work(1)
+    about = {"compiled_seconds": round(time.perf_counter() - start, 2), "batch_size": size}
+    yield from turns(work, size, _jax() | about, seconds)
+
+
+def train_torch(
+    *,
+    images: np.ndarray,
+    batch_size: int,
+    network: Mapping[str, Any],
+    seconds: float,
+    variants: Mapping[str, Mapping[str, bool]],
+    loader: bool = False,
+) -> Iterator[Any]:
+    """Trains PyTorch's stock DCGAN; of several variants, the one that is fastest here.
+
+    Args:
+        images: as in `train`.
+        batch_size: as in `train`.
+        network: as in `train`; PyTorch's precision is the variants' own.
+        seconds: as in `train`.
+        variants: `baseline.dcgan.Options` by name, as mappings.
+        loader: whether batches come from the host's memory by a `DataLoader`; else all images are on the device.
+    """
+    from gan_da_jax.pytorch import dcgan
+
+    settings = {name: value for name, value in network.items() if name != "dtype"}
+
+    def build(options: Mapping[str, bool]) -> Callable[[int], None]:
+        trainer = dcgan.Trainer(**settings, options=dcgan.Options(**options))
+        batches = (trainer.loaded if loader else trainer.drawn)(images, batch_size=batch_size)
+
+        def work(steps: int) -> None:
+            for _ in range(steps):
+                trainer.update(next(batches), trainer.latents(batch_size))
+            dcgan.wait(trainer.device)
+
+        return work
+
+    work, about = _fastest(build, variants)
+    yield from turns(work, batch_size, _torch() | about | {"loader": loader}, seconds)
+
+
+def score_torch(*, images: np.ndarray, seconds: float, variants: Mapping[str, Mapping[str, bool]]) -> Iterator[Any]:
+    """Scores by the same network in PyTorch, without gradients; of several variants, by the fastest.
+
+    Args:
+        images: as in `score`.
+        seconds: as in `score`.
+        variants: by name, whether to use `channels_last`.
+    """
+    from gan_da_jax.pytorch import inception
+
+    block = images[np.arange(_TORCH_SCORED) % len(images)]
+
+    def build(options: Mapping[str, bool]) -> Callable[[int], None]:
+        classify = inception.scorer(**options)
+
+        def work(batches: int) -> None:
+            for _ in range(batches):
+                classify(block)
+
+        return work
+
+    work, about = _fastest(build, variants)
+    yield from turns(work, _TORCH_SCORED, _torch() | about | {"batch_size": _TORCH_SCORED}, seconds)
+
+
+def turns(work: Callable[[int], None], unit: int, about: dict, seconds: float) -> Iterator[Any]:
+    """Says what it is, then works for about so many seconds each time; `work(n)` does n steps of `unit` images."""
+    work(1)
+    elapsed = _seconds(work, 1)
+    steps = max(1, round(seconds / elapsed))
+    yield about | {"steps_a_turn": steps}
+    while True:
+        yield steps * unit / _seconds(work, steps)
+
+
+def _fastest(
+    build: Callable[[Mapping[str, bool]], Callable[[int], None]], variants: Mapping[str, Mapping[str, bool]]
+) -> tuple[Callable[[int], None], dict]:
+    """The fastest of what `build` makes of each variant, and what there is to say: what it is, and of the others.
+
+    A variant that does not run here is left out, with the reason; if that is all of them, the last one's error is
+    raised.
+    """
+    best, tried = {}, {}
+    for name, options in variants.items():
+        try:
+            work = build(options)
+            for _ in range(2):
+                work(1)
+            spent = min(_seconds(work, 1) for _ in range(3 if len(variants) > 1 else 1))
+        except Exception as error:  # torch.compile fails in many ways: no compiler, no headers, a layer it cannot do
+            if name == [*variants][-1] and not best:
+                raise
+            tried[name] = f"does not run here: {' '.join(str(error).split())[:200] or type(error).__name__}"
+            continue
+        tried[name] = f"{1e3 * spent:.3g} ms a step"
+        if not best or spent < best["spent"]:
+            best = {"spent": spent, "work": work, "name": name}
+    return best["work"], {"variant": best["name"], "options": dict(variants[best["name"]]), "tried": tried}
+
+
+def _seconds(work: Callable[[int], None], steps: int) -> float:
+    start = time.perf_counter()
+    work(steps)
+    return time.perf_counter() - start
+
+
+def _jax() -> dict:
+    device = jax.local_devices()[0].device_kind
+    return {"name": f"jax {jax.__version__}", "device": f"{jax.local_device_count()} x {device}"}
+
+
+def _torch() -> dict:
+    from gan_da_jax.pytorch import dcgan
+
+    return dcgan.describe()

@@ -1,0 +1,141 @@
+"""A board -> what the page and the summary say of it: the verdict, who leads, what limits that, and what is missing."""
+
+import math
+import statistics
+from collections.abc import Iterator
+from typing import Any
+
+from gan_da_jax.metrics.comparison import rank_agreement
+from gan_da_jax.metrics.over_seeds import SCORES, Score, curve, value
+from gan_da_jax.report import caveats, controls, verdict
+from gan_da_jax.report.arms import Board, Standing
+
+FEWEST = 4  # arms of which an order can agree with another: three fall into the same one by chance once in six
+CLOSE = 0.4  # Kendall's tau from which on two orders are called alike: 7 of 10 pairs of arms stand the same way round
+
+
+def tell(board: Board) -> dict[str, Any]:
+    """What the page says of one board.
+
+    Its first score leads. `ranked` holds the arms that have it, from the best, or from the highest where the reading is
+    disputed; `rest` the others. `distances` are the scores of which a lower one is better, FID and KID, each with its
+    best arm.
+    """
+    lead = board.scores[0]
+    ranked = board.ranked(lead)
+    rows = [row for standing in board.standings for row in standing.last.values()]
+    against = controls.against(board)
+    cells = [(standing, score) for standing in board.standings for score in board.scores]
+    return {
+        "board": board,
+        "lead": lead,
+        "disputed": lead.better == "disputed",
+        "ranked": ranked,
+        "rest": [standing for standing in board.standings if lead.key not in standing.scores],
+        "verdict": verdict.sentences(board, against),
+        "caveats": caveats.tell(board, against),
+        "against": against,
+        "agreement": agreement(board),
+        "distances": [(score, board.candidates(score)[0]) for score in board.scores if score.better == "lower"],
+        "real": {score.key: board.real(score) for score in board.scores},
+        "real_images": max(row["real_images"] for row in rows),
+        "accuracies": sorted({row["classifier_accuracy"] for row in rows} - {None}),
+        "repeated": any(len(standing.last) > 1 for standing in board.standings),
+        "sets": sorted({len(row["sets"]) for row in rows}),
+        "spread": {(standing.number, score.key): _spread(standing, score) for standing, score in cells},
+        "chance": [(score, found) for score in board.scores if (found := _chance(board, score)) is not None],
+        "resampled": {standing.number: _resampled(standing) for standing in board.standings},
+        "courses": {
+            standing.number: curve(standing.course, lead.key, unit=board.unit).mean.tolist()
+            for standing in board.standings
+        },
+        "missing": _missing(board),
+    }
+
+
+def entries(boards: list[Board]) -> list[dict[str, Any]]:
+    """One entry a board for summary.json: what its arms were judged by, the verdict, all caveats and the agreement."""
+    return [
+        {
+            "source": board.source,
+            "classifier": board.classifier,
+            "tap": board.tap,
+            "samples": board.samples,
+            "splits": board.splits,
+            "verdict": verdict.sentences(board, against),
+            "caveats": caveats.tell(board, against),
+            "agreement": {score.key: found for score, found in agreement(board)},
+        }
+        for board in boards
+        for against in [controls.against(board)]
+    ]
+
+
+def agreement(board: Board) -> list[tuple[Score, dict[str, Any]]]:
+    """Whether FID and KID put the arms in the order in which a reading of the Inception Score does.
+
+    Returns:
+        Each of the two with `arms`, how many have both scores, `FEWEST` at least; `tau`, Kendall's, of the means: above
+        0 where few goes with few, as the paper reads the Inception Score, below 0 as the field does; and `reading`,
+        `paper`, `field` or, where the order is closer to neither than to chance, None.
+    """
+    lead, found = board.scores[0], []
+    for score in board.scores:
+        both = [one.scores for one in board.standings if {lead.key, score.key} <= one.scores.keys()]
+        if lead.better == "disputed" and score.better == "lower" and len(both) >= FEWEST:
+            tau = rank_agreement(*([one[key]["mean"] for one in both] for key in (lead.key, score.key)))
+            if tau is not None:
+                reading = "paper" if tau >= CLOSE else "field" if tau <= -CLOSE else None
+                found.append((score, {"arms": len(both), "tau": tau, "reading": reading}))
+    return found
+
+
+def _sets(standing: Standing) -> Iterator[dict[str, Any]]:
+    """The evaluations of the last checkpoint, one a seed and set of samples."""
+    return (found for row in standing.last.values() for found in row["sets"])
+
+
+def _spread(standing: Standing, score: Score) -> float | None:
+    """The standard deviation over the splits (or subsets) of a score, averaged over sets and seeds."""
+    found = [row[score.key]["std"] for row in standing.last.values() if isinstance(row[score.key], dict)]
+    return statistics.fmean(found) if found else None
+
+
+def _chance(board: Board, score: Score) -> float | None:
+    """The standard deviation of a score over sets of samples of one checkpoint, pooled over seeds and arms."""
+    variances = []
+    for standing in board.standings:
+        for row in standing.last.values():
+            found = [number for each in row["sets"] if (number := value(each, score.key)) is not None]
+            if len(found) > 1:
+                variances.append(statistics.variance(found))
+    return math.sqrt(statistics.fmean(variances)) if variances else None
+
+
+def _resampled(standing: Standing) -> dict[str, Any] | None:
+    """The bootstrap interval of the Inception Score, averaged over sets and seeds, and whether it leaves that out."""
+    found = [row["inception_score_1_interval"] for row in _sets(standing) if row["inception_score_1_interval"]]
+    if not found:
+        return None
+    low, high = map(statistics.fmean, zip(*found, strict=True))
+    return {"ends": (low, high), "off": not low <= standing.scores["inception_score_1"]["mean"] <= high}
+
+
+def _missing(board: Board) -> list[dict[str, Any]]:
+    """Why scores could not be computed: reason, names of the scores, and the arms, or none where it is all of them."""
+    labels = {score.key: score.label for score in SCORES} | {"classes": "classes of single images"}
+    found: dict[str, dict[str, dict]] = {}
+    for standing in board.standings:
+        for row in _sets(standing):
+            for field, reason in row["reasons"].items():
+                if field in labels:
+                    one = found.setdefault(reason, {"fields": {}, "arms": {}})
+                    one["fields"][labels[field]] = one["arms"][standing.arm.label] = True
+    return [
+        {
+            "reason": reason,
+            "fields": list(one["fields"]),
+            "arms": list(one["arms"]) if len(one["arms"]) < len(board.standings) else [],
+        }
+        for reason, one in found.items()
+    ]

@@ -1,0 +1,173 @@
+"""Arms and boards -> the charts of a report: which there are, what each shows, and what its file is called."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_da_jax.metrics.over_seeds import Score, curve, written
+from gan_da_jax.metrics.shares import leakage, memorisation
+from gan_da_jax.report.arms import Arm, Board, Standing
+from gan_da_jax.report.charts import bars, figures, sheets
+from gan_da_jax.report.charts import probabilities as likelihoods
+from gan_da_jax.runs.read import Run
+
+# Every file name of a chart, of this report or of one made earlier, and nothing else.
+KINDS = (
+    "bars", "classes", "counts", "curve", "leakage", "losses", "memorisation", "preview", "ranking", "samples"
+)  # fmt: skip
+FILE_NAME = re.compile(rf"({'|'.join(KINDS)})-\d+(-[A-Za-z0-9_-]+)?\.(png|svg)")
+PLAIN = ("none", "duplicate", "more")  # policies that make no image of another look
+
+
+class Chart(NamedTuple):
+    """A chart as the bytes of an SVG and of a PNG file, and the name of both without its ending."""
+
+    name: str
+    svg: bytes
+    png: bytes
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The two files by their names."""
+        return {f"{self.name}.png": self.png, f"{self.name}.svg": self.svg}
+
+
+def draw(arms: list[Arm], boards: list[Board]) -> dict[tuple, Chart]:
+    """Draws all charts; equal arms and boards give equal bytes.
+
+    Returns:
+        The charts under their kind and number: of a board `curve`, `ranking`, `bars` and `counts` with the key of the
+        score, `classes` with the number of the arm, `leakage` with the op and `memorisation` with the space; of an arm
+        `losses`; of a source, in the order of the arms, `preview` and `samples`. One that would be empty is missing.
+
+    Raises:
+        UserError: a picture or a file of probabilities cannot be read.
+    """
+    charts = {}
+    for number, board in enumerate(boards):
+        for key, figure in _of_board(board):
+            charts[key[0], number, *key[1:]] = _chart(figure, key[0], number, *key[1:], board.source, board.classifier)
+    courses = [[_losses(run) for run in arm.runs if run.metrics] for arm in arms]
+    limits = _limits(courses)
+    for number, (arm, course) in enumerate(zip(arms, courses, strict=True)):
+        if course:
+            figure = figures.losses(course, limits=limits)
+            charts["losses", number] = _chart(figure, "losses", number, arm.source, arm.name)
+    for number, source in enumerate(dict.fromkeys(arm.source for arm in arms)):
+        of_source = [arm for arm in arms if arm.source == source]
+        for kind, rows in (("preview", sheets.previews(of_source)), ("samples", sheets.samples(of_source))):
+            if rows:
+                charts[kind, number] = _chart(figures.strips(rows), kind, number, source)
+    return charts
+
+
+def _chart(figure: figures.Figure, *words: object) -> Chart:
+    slug = re.sub(r"[^A-Za-z0-9_]+", "-", "-".join(map(str, words))).strip("-")[:100]
+    return Chart(slug, figures.svg(figure), figures.png(figure))
+
+
+def _of_board(board: Board) -> Iterator[tuple[tuple, figures.Figure]]:
+    for score in board.scores:
+        yield ("curve", score.key), _curves(board, score)
+    for score in board.headline:
+        yield ("ranking", score.key), _ranking(board, score)
+        if figure := _singles(board, score):
+            yield ("bars", score.key), figure
+        if figure := _counts(board, score):
+            yield ("counts", score.key), figure
+    for number, found in likelihoods.tell(board).items():
+        yield ("classes", number), bars.classes(**found._asdict())
+    leaks = {standing.arm.label: leakage(standing.sets) for standing in board.standings}
+    for op in dict.fromkeys(op for found in leaks.values() for op in found):
+        if places := _shares({label: found[op] for label, found in leaks.items() if op in found}):
+            label = f"% of samples that look like {op} images"
+            yield ("leakage", op), figures.ranking(places, label=label, real=None, better="lower")
+    copies = {standing.arm.label: memorisation(standing.sets) for standing in board.standings}
+    for space in dict.fromkeys(space for found in copies.values() for space in found):
+        of_space = {label: found[space] for label, found in copies.items() if space in found}
+        expected = 100 * float(np.mean([found["expected"] for found in of_space.values()]))
+        look = {"label": f"% of samples taken for copies, by {space}", "mark": "expected", "better": "lower"}
+        yield ("memorisation", space), figures.ranking(_shares(of_space), real=expected, **look)
+
+
+def _place(standing: Standing, score: Score, label: str) -> figures.Place:
+    found = standing.scores[score.key]
+    return figures.Place(label, found["mean"], found["ci95"], [value for value in found["values"] if value is not None])
+
+
+def _shares(found: dict[str, dict]) -> list[figures.Place]:
+    """The arms' shares in percent; without blind meters."""
+    return [
+        figures.Place(
+            label,
+            100 * one["mean"],
+            [100 * min(max(end, 0), 1) for end in one["ci95"] or one.get("sampling") or ()] or None,
+            [100 * value for value in one["values"] if value is not None],
+        )
+        for label, one in found.items()
+        if one["mean"] is not None
+    ]
+
+
+def _singles(board: Board, score: Score) -> figures.Figure | None:
+    """The arms of one augmentation beside those of none, as in the paper's figures 6 and 10."""
+    having = [one for one in board.standings if score.key in one.scores and len(one.arm.terms) < 2]
+    having.sort(key=lambda one: one.arm.policy not in PLAIN)
+    kinds = [bars.PLAIN if one.arm.policy in PLAIN else "one augmentation" for one in having]
+    names = list(dict.fromkeys(kinds))
+    if len(having) < 2 or "one augmentation" not in names:
+        return None
+    groups = [[(kind, _place(one, score, one.arm.label))] for kind, one in zip(kinds, having, strict=True)]
+    return bars.bars(groups, names=names, label=score.label, real=board.real(score), better=score.better)
+
+
+def _counts(board: Board, score: Score) -> figures.Figure | None:
+    """The policies of which there are several counts, as in the paper's figures 8 and 12."""
+    found: dict[str, list[Standing]] = {}
+    for one in board.standings:
+        if score.key in one.scores and one.arm.policy != "none":
+            found.setdefault(one.arm.label.replace(one.arm.name, one.arm.policy, 1), []).append(one)
+    several = {label: alike for label, alike in found.items() if len({one.arm.count for one in alike}) > 1}
+    if not several:
+        return None
+    names = [f"{count:,} added" for count in sorted({one.arm.count for alike in several.values() for one in alike})]
+    groups = [
+        [
+            (f"{one.arm.count:,} added", _place(one, score, label))
+            for one in sorted(alike, key=lambda one: one.arm.count)
+        ]
+        for label, alike in several.items()
+    ]
+    return bars.bars(groups, names=names, label=score.label, real=board.real(score), better=score.better)
+
+
+def _curves(board: Board, score: Score) -> figures.Figure:
+    lines = {}
+    for standing in board.ranked(score):
+        label = f"{written(standing.scores[score.key]['mean'])}\u2002{standing.arm.label}"
+        lines[label] = standing.number, curve(standing.course, score.key, unit=board.unit)
+    return figures.curves(lines, label=score.label, real=board.real(score), unit=board.unit)
+
+
+def _ranking(board: Board, score: Score) -> figures.Figure:
+    places = [_place(standing, score, standing.arm.label) for standing in board.ranked(score)]
+    return figures.ranking(places, label=score.label, real=board.real(score), better=score.better)
+
+
+def _losses(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    epochs, generator, discriminator = (
+        np.array([np.nan if row.get(key) is None else row[key] for row in run.metrics], np.float64)
+        for key in ("epoch", "generator_loss", "discriminator_loss")
+    )
+    return epochs, generator, discriminator
+
+
+def _limits(courses: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]]) -> tuple[float, float]:
+    """The ends of the axis of all losses."""
+    values = np.concatenate([np.ravel(both) for course in courses for _, *both in course] or [[]])
+    values = values[np.isfinite(values)]
+    if len(values) and values.min() > 0:
+        return values.min() * 0.9, values.max() * 1.1
+    return 0, values.max(initial=1) * 1.1

@@ -1,0 +1,1 @@
+"""The report's page: what its sections say, and its templates."""

@@ -1,0 +1,95 @@
+"""What numbers owe to where they were computed: versions, devices and flags. Equal environments give equal bits."""
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import jax
+
+import gan_da_jax
+from gan_da_jax.devices import parallel
+from gan_da_jax.files import io
+
+_PACKAGES = (
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "numpy",
+    "scipy",
+    "pillow",
+    "matplotlib",
+)
+_VARIABLES = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE")
+_OPTIONS = ("jax_default_matmul_precision", "jax_enable_x64", "jax_threefry_partitionable", "jax_disable_jit")
+_DETERMINISTIC = "--xla_gpu_deterministic_ops"
+
+
+def current() -> dict[str, Any]:
+    """The environment of this process.
+
+    Returns:
+        `versions` of packages; `backend`, the names of all `devices`, their `kind` (of CPUs with the number of cores
+        that this process may use, for sums are split between these); `flags`, the variables and options of JAX that
+        change numbers.
+    """
+    versions = {"gan_da_jax": gan_da_jax.__version__, "python": platform.python_version()}
+    versions |= {package: importlib.metadata.version(package) for package in _PACKAGES}
+    flags = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+    flags |= {name: getattr(jax.config, name) for name in _OPTIONS}
+    backend = jax.default_backend()
+    return {
+        "versions": versions,
+        "backend": backend,
+        "devices": parallel.devices(),
+        "kind": _processor() if backend == "cpu" else parallel.kind(),
+        "flags": flags,
+    }
+
+
+def digest(environment: dict[str, Any]) -> str:
+    """The SHA-256 that stands for an environment in the lines of a run's files; 64 hex digits."""
+    return io.seal(environment)["sha256"]
+
+
+def nondeterminism(environment: dict[str, Any]) -> str:
+    """Why an environment may give other bits each time, in words; "" if it does not.
+
+    On GPUs, XLA picks kernels by their speed of the moment, and some of them add in the order in which threads end. One
+    flag forbids both (https://openxla.org/xla/determinism).
+    """
+    if environment["backend"] not in ("gpu", "cuda", "rocm"):
+        return ""
+    given = [flag for flag in environment["flags"].get("XLA_FLAGS", "").split() if flag.startswith(_DETERMINISTIC)]
+    if given and given[-1].partition("=")[2].lower() in ("", "true", "1"):
+        return ""
+    return f"on a GPU without XLA_FLAGS={_DETERMINISTIC}=true, numbers differ from one time to the next"
+
+
+def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs between two environments, as in `versions.jax (0.10.1, now 0.10.2)`."""
+    before, after = _flat(then), _flat(now)
+    return [
+        f"{name} ({before.get(name)}, now {after.get(name)})"
+        for name in dict.fromkeys([*before, *after])
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _flat(environment: dict[str, Any]) -> dict[str, Any]:
+    flat = {}
+    for name, value in environment.items():
+        flat |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _processor() -> str:
+    """The model of the processor and the cores that may be used, as in `AMD EPYC 7763 x 2`."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(errors="replace").splitlines() if info.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{models[0] if models else platform.processor() or platform.machine()} x {cores}"

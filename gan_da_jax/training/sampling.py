@@ -1,0 +1,46 @@
+"""Images from a trained generator, by seed."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_da_jax import prng
+from gan_da_jax.devices import parallel
+from gan_da_jax.gan import update as gan_lib
+
+
+def latents(*, seed: int, stream: str, count: int, latent_dim: int) -> np.ndarray:
+    """Standard normal float32 [count, latent_dim]; the i-th is the same however many are drawn."""
+    return np.asarray(_draw(prng.stream(seed, "latents", stream), jnp.arange(count), latent_dim))
+
+
+@functools.partial(jax.jit, static_argnames="latent_dim")
+def _draw(key: jax.Array, numbers: jax.Array, latent_dim: int) -> jax.Array:
+    return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (latent_dim,)))(numbers)
+
+
+@functools.lru_cache(maxsize=4)
+def sampler(gan: gan_lib.Gan) -> Callable[[Any, np.ndarray], np.ndarray]:
+    """Compiles the generator for all local devices.
+
+    Returns:
+        A function of the generator's variables and latents float32 [n, latent_dim]; it returns images uint8
+        [n, S, S, 3].
+    """
+    run = parallel.batches(lambda variables, z: {"images": gan_lib.sample(gan, variables, z)}, batch_size=64)
+    return lambda generator, vectors: run(generator, vectors)["images"]
+
+
+def grid(images: np.ndarray, *, columns: int, gap: int = 2) -> np.ndarray:
+    """Lays uint8 [n, S, S, 3] out row by row on white, `gap` pixels apart: uint8 [H, W, 3]."""
+    count, size = images.shape[:2]
+    rows, pitch = -(-count // columns), size + gap
+    sheet = np.full((rows * pitch + gap, columns * pitch + gap, 3), 255, np.uint8)
+    for i, image in enumerate(images):
+        top, left = gap + i // columns * pitch, gap + i % columns * pitch
+        sheet[top : top + size, left : left + size] = image
+    return sheet

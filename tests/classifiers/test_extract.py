@@ -1,0 +1,241 @@
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_da_jax.classifiers import extract as features
+from gan_da_jax.classifiers import registry as classifiers
+
+RNG = np.random.default_rng(0)
+
+
+def prepare(images):
+    return jax.image.resize(images.astype(jnp.float32), (len(images), 4, 4, 3), "bilinear")
+
+
+def forward(variables, x, taps):
+    x = x.reshape(len(x), -1)
+    found = {"12": jnp.tanh(x @ variables["first"]), "logits": x @ variables["last"]}
+    return {tap: found[tap] for tap in taps}
+
+
+@pytest.fixture
+def judge():
+    rng = np.random.default_rng(1)
+    variables = {name: rng.normal(0, 0.01, (48, n)).astype(np.float32) for name, n in (("first", 12), ("last", 5))}
+    return classifiers.Classifier(
+        name="tiny",
+        prepare=jax.jit(prepare),
+        forward=forward,
+        variables=variables,
+        taps=("12", "logits"),
+        usual_tap="12",
+        classes=tuple("abcde"),
+        weights_sha256="ab" * 32,
+        accuracy=None,
+    )
+
+
+def pictures(*sizes):
+    return [RNG.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
+
+
+TAPS = ("12", "logits")
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_images_of_any_sizes_come_out_in_order_whatever_the_batch(judge, batch_size, monkeypatch):
+    images = pictures(*[(6, 5)] * 9, (4, 4), (9, 3), *[(8, 8)] * 8)
+    monkeypatch.setattr(features, "batch_size", lambda: batch_size)
+    done = []
+    found = features.extractor(judge, TAPS)(iter(images), done.append)
+    assert sum(done) == len(images)
+    for i, image in enumerate(images):
+        alone = forward(judge.variables, prepare(image[None]), TAPS)
+        for tap in TAPS:
+            assert found[tap].dtype == np.float32
+            np.testing.assert_allclose(found[tap][i], alone[tap][0], rtol=1e-5, atol=1e-5)
+
+
+def test_only_what_is_wanted_is_given(judge):
+    assert features.extractor(judge, ("logits",))(pictures((4, 4)), lambda count: None).keys() == {"logits"}
+
+
+def run(judge, images, taps=TAPS, calls=None):
+    def extract(several):
+        several = list(several)
+        if calls is not None:
+            calls.append(len(several))
+        return features.extractor(judge, taps)(several, lambda count: None)
+
+    return features.cached(judge, taps, lambda: iter(images), extract)
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_DA_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "features"
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[tap], b[tap]) for tap in a)
+
+
+def test_features_are_kept(judge, own_cache):
+    images, calls = pictures((6, 5), (4, 4)), []
+    first = run(judge, images, calls=calls)
+    second = run(judge, images, calls=calls)
+    assert calls == [2] and same(first, second)
+    assert [path.suffix for path in own_cache.iterdir()] == [".npz"]  # and no temporary file
+
+
+def test_whatever_changes_features_changes_the_key(judge, own_cache):
+    images = pictures((6, 5), (6, 5), (4, 4))
+    run(judge, images)
+    altered = [image.copy() for image in images]
+    altered[1][2, 2, 2] ^= 1
+    cases = [
+        (judge, altered, TAPS),
+        (judge, images[::-1], TAPS),  # another order
+        (judge, images[:2], TAPS),
+        (judge, [*images, images[0]], TAPS),
+        (judge, [images[0].reshape(5, 6, 3), *images[1:]], TAPS),  # the same bytes
+        (replace(judge, name="another"), images, TAPS),
+        (replace(judge, weights_sha256="cd" * 32), images, TAPS),
+        (judge, images, ("12",)),
+    ]
+    for number, (other, several, taps) in enumerate(cases):
+        calls = []
+        run(other, several, taps, calls)
+        assert calls == [len(several)] and len(list(own_cache.iterdir())) == number + 2
+
+
+def test_pixels_count_not_how_they_lie_in_memory(judge, own_cache):
+    image = pictures((6, 5))[0]
+    run(judge, [image])
+    calls = []
+    run(judge, [np.asfortranarray(image)], calls=calls)
+    assert calls == []
+
+
+def test_a_damaged_file_is_made_anew(judge, own_cache):
+    images = pictures((6, 5), (4, 4))
+    right = run(judge, images)
+    (path,) = own_cache.iterdir()
+    whole = path.read_bytes()
+    elsewhere = own_cache.parent / "other.npz"
+    np.savez(elsewhere, other=np.zeros(3))
+    zeros = whole.replace(right["12"].tobytes(), bytes(right["12"].nbytes))
+    assert zeros != whole
+    damaged = [b"", whole[:100], whole[:-30], b"404 not found", elsewhere.read_bytes(), zeros]
+    for data in damaged:
+        path.write_bytes(data)
+        calls = []
+        assert same(run(judge, images, calls=calls), right) and calls == [2]
+        assert same(run(judge, images, calls=calls), right) and calls == [2]  # mended
+
+
+def test_any_flipped_byte_is_noticed_or_does_no_harm(judge, own_cache):
+    images = pictures((6, 5))
+    right = run(judge, images)
+    (path,) = own_cache.iterdir()
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(100):
+        damaged = bytearray(whole)
+        damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        assert same(features.cached(judge, TAPS, lambda: images, lambda several: right), right)
+
+
+def test_a_failed_extraction_leaves_nothing(judge, own_cache):
+    def fail(several):
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        features.cached(judge, TAPS, lambda: pictures((4, 4)), fail)
+    assert not own_cache.exists()
+
+
+def test_a_cache_that_cannot_be_written_costs_no_work(judge, tmp_path, monkeypatch, capsys):
+    (tmp_path / "cache").write_text("a file, not a folder")
+    monkeypatch.setenv("GAN_DA_CACHE", str(tmp_path / "cache"))
+    assert run(judge, pictures((6, 5)))["12"].shape == (1, 12)
+    assert "not kept" in capsys.readouterr().out
+
+
+def test_several_at_once_do_not_tear_the_file(judge, own_cache):
+    images = pictures((6, 5))
+    right = features.extractor(judge, TAPS)(images, lambda count: None)
+    together = threading.Barrier(8)
+    found = []
+
+    def extract(several):
+        together.wait()
+        return right
+
+    def work():
+        found.append(features.cached(judge, TAPS, lambda: images, extract))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    calls = []
+    assert len(found) == 8 and same(run(judge, images, calls=calls), right) and calls == []
+    assert len(list(own_cache.iterdir())) == 1
+
+
+_ON_ONE_AND_EIGHT = """
+import sys
+import jax, numpy as np
+from gan_da_jax import classifiers, features
+if len(sys.argv) > 3:
+    judge, tap = classifiers.load("inception_v3_2015", sys.argv[3], taps=("192",)), "192"
+    features.batch_size = lambda: 2
+else:
+    judge, tap = classifiers.load("faces_attributes", ""), "logits"
+    features.batch_size = lambda: 5
+assert jax.local_device_count() == int(sys.argv[1])
+rng = np.random.default_rng(0)
+images = [rng.integers(0, 256, (32 + i % 3, 40, 3), np.uint8) for i in range(19)]
+found = features.extractor(judge, ("64", tap))(images, lambda count: None)
+np.savez(sys.argv[2], **found)
+"""
+
+
+@pytest.mark.parametrize("network", ["faces_attributes", "inception_v3_2015"])
+def test_one_and_eight_devices_agree(network, tmp_path):
+    shared = Path(os.environ.get("GAN_DA_SHARED", Path(__file__).parents[2] / "../shared"))
+    trunk = shared / "weights" / "inception_2015_trunk.safetensors"
+    if network == "inception_v3_2015" and not trunk.is_file():
+        pytest.skip(f"no weights in {shared} (GAN_DA_SHARED)")
+    weights = [str(trunk)] if network == "inception_v3_2015" else []
+    if not weights:
+        classifiers.load("faces_attributes", "")  # trained once, kept for both
+    for devices in (1, 8):
+        subprocess.run(
+            [sys.executable, "-c", _ON_ONE_AND_EIGHT, str(devices), f"{tmp_path}/{devices}.npz", *weights],
+            check=True,
+            timeout=300,
+            env=os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"},
+        )
+    one, eight = (np.load(tmp_path / f"{devices}.npz") for devices in (1, 8))
+    for tap in one.files:
+        assert one[tap].std() > 1e-3
+        np.testing.assert_allclose(one[tap], eight[tap], rtol=1e-5, atol=1e-5)
+
+
+def test_kept_features_are_read_without_pickles(judge, own_cache):
+    images = pictures((6, 5))
+    right = run(judge, images)
+    (path,) = own_cache.iterdir()
+    np.savez(path, **{tap: np.array([{}]) for tap in TAPS})
+    assert same(run(judge, images), right)

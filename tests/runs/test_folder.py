@@ -1,0 +1,72 @@
+import jax
+import numpy as np
+import pytest
+
+from gan_da_jax.files import checkpoint
+from gan_da_jax import gan
+from gan_da_jax.devices import parallel
+from gan_da_jax import prng
+from gan_da_jax.files import io
+from gan_da_jax.runs import folder as run
+from gan_da_jax.configs import default
+
+
+def test_the_initial_state_does_not_depend_on_how_well_it_is_compiled():
+    config = default.get_config()
+    config.update_from_flattened_dict({"seed": 7, "data.image_size": 32, "model.width": 5})
+    expected = jax.jit(lambda key: gan.init(run.network(config), key))(prng.stream(7, "init"))
+    jax.tree.map(np.testing.assert_array_equal, parallel.host(run.initial_state(config)), jax.device_get(expected))
+
+
+@pytest.mark.parametrize(("megabytes", "memory", "expected"), [(0.0, None, None), (0.0, 8e9, 4e9), (1.5, 8e9, 1.5e6)])
+def test_half_of_the_memory_is_for_images_unless_the_config_says_otherwise(megabytes, memory, expected, monkeypatch):
+    monkeypatch.setattr(parallel, "memory", lambda: memory)
+    config = default.get_config()
+    config.data.resident_mb = megabytes
+    assert run.resident_bytes(config) == expected
+
+
+def retained(workdir, saved, *, scored=(), every=1, keep=2, best=(), extras=False):
+    """The steps that stay of `saved`; 32 images in batches of 8, 6 epochs: an epoch has 4 steps, the run 24."""
+    config = default.get_config()
+    small = {"data.count": 32, "train.batch_size": 8, "train.epochs": 6, "train.checkpoint_every": every}
+    config.update_from_flattened_dict(small | {"train.keep": keep})
+    for step in saved:
+        (workdir / "checkpoints" / str(step)).mkdir(parents=True)
+        io.write_atomic(workdir / "samples" / f"step_{step:08d}.png", b"")
+    io.write_jsonl(workdir / "scores.jsonl", [{"step": step} for step in scored])
+    if extras:
+        run.drop_extras(config, workdir)
+    else:
+        run.drop_scored(config, workdir, set(best))
+    return checkpoint.steps(workdir / "checkpoints")
+
+
+@pytest.mark.parametrize(
+    ("saved", "scored", "every", "stay"),
+    [
+        ([4, 6, 8], (), 1, [4, 8]),
+        ([4, 8, 9, 11], (), 1, [4, 8, 9, 11]),  # none that was planned is later
+        ([3, 5], (), 1, [3, 5]),
+        ([4, 8, 12], (4,), 3, [4, 12]),  # 4 was planned when it was scored
+        ([4, 8, 10], (), 3, [4, 8, 10]),
+    ],
+)
+def test_checkpoints_of_interruptions_go_once_a_planned_one_is_later(tmp_path, saved, scored, every, stay):
+    assert retained(tmp_path, saved, scored=scored, every=every, extras=True) == stay
+    assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == [f"step_{step:08d}.png" for step in stay]
+
+
+@pytest.mark.parametrize(
+    ("saved", "scored", "keep", "best", "stay"),
+    [
+        ([4, 8, 12, 16], (4, 8, 12, 16), 2, (), [12, 16]),
+        ([4, 8, 12, 16], (4, 8, 12, 16), 2, (8,), [8, 12, 16]),
+        ([4, 8, 12, 16], (8,), 2, (), [4, 12, 16]),  # 4 is not scored yet
+        ([4, 8, 12, 16], (4, 8, 12, 16), 20, (), [4, 8, 12, 16]),
+        ([4], (4,), 2, (), [4]),
+    ],
+)
+def test_of_scored_checkpoints_the_newest_and_the_best_are_kept(tmp_path, saved, scored, keep, best, stay):
+    assert retained(tmp_path, saved, scored=scored, keep=keep, best=best) == stay
+    assert len(list((tmp_path / "samples").iterdir())) == len(saved)  # pictures stay

@@ -1,0 +1,68 @@
+import pytest
+
+from gan_da_jax.files import io
+from gan_da_jax.errors import UserError
+from gan_da_jax.runs import read
+
+
+def test_nested_runs_of_a_run_are_its_own(tmp_path, make_run):
+    make_run(tmp_path / "arm" / "seed0")
+    make_run(tmp_path / "arm" / "seed0" / "generator", seed=1)
+    make_run(tmp_path / "celeba" / "contrast+hflip@20" / "seed2", seed=2)
+    make_run(tmp_path / "arm" / "deep" / "deeper" / "too_deep", seed=2)
+    assert read.find(tmp_path) == [tmp_path / "arm" / "seed0", tmp_path / "celeba" / "contrast+hflip@20" / "seed2"]
+    assert read.find(tmp_path / "arm" / "seed0") == [tmp_path / "arm" / "seed0"]
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda root: None,
+        lambda root: root.rmdir(),
+        lambda root: (root / "x").mkdir(),
+        lambda root: (root / "config.json").write_text("{}"),
+    ],
+)
+def test_no_run_found(tmp_path, prepare):
+    root = tmp_path / "work"
+    root.mkdir()
+    prepare(root)
+    with pytest.raises(UserError, match="no run .*work"):
+        read.find(root)
+
+
+def test_run_says_what_its_files_say(tmp_path, make_run):
+    folder = make_run(tmp_path / "arm" / "seed7", policy="hflip", count=20, seed=7)
+    run = read.read(folder, tmp_path)
+    assert (run.name, run.seed, run.folder) == ("arm/seed7", 7, folder)
+    assert run.recorded == io.read_json(folder / "config.json")
+    assert run.manifest == io.read_json(folder / "dataset" / "manifest.json")
+    assert run.metrics == io.read_jsonl(folder / "metrics.jsonl")
+    assert run.scores == io.read_jsonl(folder / "scores.jsonl")
+
+
+def test_torn_last_lines_and_repeated_rows(tmp_path, make_run):
+    make_run(tmp_path, epochs=2)
+    first, last = io.read_jsonl(tmp_path / "scores.jsonl")
+    again = last | {"inception_score": {"mean": 7.77, "std": 0.1, "splits": 10}}
+    other = last | {"classifier": "another"}
+    second = last | {"repeat": 1}
+    for row in (second, again, other):
+        io.append_jsonl(tmp_path / "scores.jsonl", row)
+    metrics = io.read_jsonl(tmp_path / "metrics.jsonl")
+    io.append_jsonl(tmp_path / "metrics.jsonl", metrics[0])
+    for name in ("scores.jsonl", "metrics.jsonl"):
+        with open(tmp_path / name, "a") as file:
+            file.write('{"step": 999, "epo')
+    run = read.read(tmp_path, tmp_path)
+    assert run.metrics == metrics
+    assert run.scores == [other, first, again, second]
+
+
+def test_scores_by_two_weight_files_are_never_mixed(tmp_path, make_run):
+    make_run(tmp_path / "a")
+    path = tmp_path / "a/scores.jsonl"
+    rows = io.read_jsonl(path)
+    io.append_jsonl(path, rows[-1] | {"weights_sha256": "ee" * 32, "fid": 50.0})
+    kept = read.read(tmp_path / "a", tmp_path).scores
+    assert [row["weights_sha256"] for row in kept] == ["ee" * 32] and len(rows) > 1
