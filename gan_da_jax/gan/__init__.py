@@ -12,6 +12,7 @@ from gan_da_jax.gan.update import (
     quantize,
     run_steps,
     sample,
+    shown,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "quantize",
     "run_steps",
     "sample",
+    "shown",
 ]

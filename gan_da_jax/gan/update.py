@@ -225,6 +225,11 @@ def run_steps(
     return jax.lax.fori_loop(0, count, body, (state, metrics))
 
 
+def shown(state: State) -> Any:
+    """The variables of the generator that is sampled, scored and exported."""
+    return state.generator
+
+
 def sample(gan: Gan, generator: Any, latents: jax.Array) -> jax.Array:
     """Images uint8 [b, S, S, 3] of latents float32 [b, latent_dim], from the generator's variables (`State.generator`).
 

@@ -10,7 +10,7 @@ import numpy as np
 from gan_da_jax.data import order
 from gan_da_jax.devices import parallel
 
-# What the function of `parallel.training_steps` takes: images, the indices of each step's among them, and how many of
+# What the compiled steps of `training.loop` take: images, the indices of each step's among them, and how many of
 # these steps are to be done.
 Chunk = tuple[jax.Array, np.ndarray, int]
 

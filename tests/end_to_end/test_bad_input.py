@@ -31,7 +31,7 @@ from gan_da_jax.devices import parallel
 from gan_da_jax.files import checkpoint
 from gan_da_jax.files import io as records
 from gan_da_jax.main import main
-from gan_da_jax.runs import folder as run
+from gan_da_jax.runs import networks, schedule
 
 BASE = ["--config=configs/default.py", "--config.data.image_size=32"]
 
@@ -623,8 +623,8 @@ def trained(tmp_path_factory):
     assert main(["prepare", BASE[0], f"--workdir={workdir}", *_small()]) == 0
     config = default.get_config()
     config.update_from_flattened_dict(SMALL)
-    state = run.initial_state(config)
-    row = run.position(config, 4) | {"state_sha256": checkpoint.digest(parallel.host(state))}
+    state = networks.initial_state(config)
+    row = schedule.of(config).position(4) | {"state_sha256": checkpoint.digest(parallel.host(state))}
     records.append_jsonl(workdir / "metrics.jsonl", row)
     checkpoint.save(workdir / "checkpoints", 4, state)
     return workdir
