@@ -12,13 +12,11 @@ from gan_da_jax.augment import policy
 from gan_da_jax.classifiers.registry import CLASSIFIERS
 from gan_da_jax.configs import default
 from gan_da_jax.data import order
-from gan_da_jax.data.sources.images import RESIZES
 from gan_da_jax.data.sources import SOURCES
-from gan_da_jax.errors import UserError
-from gan_da_jax.errors import did_you_mean
+from gan_da_jax.data.sources.images import RESIZES
+from gan_da_jax.errors import UserError, did_you_mean
+from gan_da_jax.gan.dcgan import DTYPES, IMAGE_SIZES
 from gan_da_jax.metrics import classes
-from gan_da_jax.gan.dcgan import DTYPES
-from gan_da_jax.gan.dcgan import IMAGE_SIZES
 
 # Fields that say how to look at a run or where its images lie, and how long to train. They leave what is trained as it
 # is, bit for bit, so they may differ when the same workdir is used again; but generated images come from a GAN that was

@@ -13,19 +13,14 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax.files import checkpoint
-from gan_da_jax.runs import environment
-from gan_da_jax.training import feed
-from gan_da_jax.files import schemas
-from gan_da_jax import gan
-from gan_da_jax.devices import parallel
-from gan_da_jax import prng
-from gan_da_jax.files import io
-from gan_da_jax.training import sampling
-from gan_da_jax.runs.config import augmented_count
-from gan_da_jax.runs.config import differences
+from gan_da_jax import gan, prng
 from gan_da_jax.data import order
+from gan_da_jax.devices import parallel
 from gan_da_jax.errors import UserError
+from gan_da_jax.files import checkpoint, io, schemas
+from gan_da_jax.runs import environment
+from gan_da_jax.runs.config import augmented_count, differences
+from gan_da_jax.training import feed, sampling
 
 
 class Occupied(UserError):

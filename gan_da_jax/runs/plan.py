@@ -8,10 +8,9 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from gan_da_jax.augment import policy
-from gan_da_jax.runs.config import check
-from gan_da_jax.runs.config import source_name
 from gan_da_jax.data.sources import SOURCES
 from gan_da_jax.errors import UserError
+from gan_da_jax.runs.config import check, source_name
 
 
 class Planned(NamedTuple):

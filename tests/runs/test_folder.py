@@ -2,13 +2,11 @@ import jax
 import numpy as np
 import pytest
 
-from gan_da_jax.files import checkpoint
-from gan_da_jax import gan
-from gan_da_jax.devices import parallel
-from gan_da_jax import prng
-from gan_da_jax.files import io
-from gan_da_jax.runs import folder as run
+from gan_da_jax import gan, prng
 from gan_da_jax.configs import default
+from gan_da_jax.devices import parallel
+from gan_da_jax.files import checkpoint, io
+from gan_da_jax.runs import folder as run
 
 
 def test_the_initial_state_does_not_depend_on_how_well_it_is_compiled():

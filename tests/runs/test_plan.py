@@ -6,15 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_da_jax.pipeline import pools
+from gan_da_jax.augment import policy
+from gan_da_jax.configs import default, paper
+from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
+from gan_da_jax.pipeline import pools, prepare
 from gan_da_jax.runs import folder as run
 from gan_da_jax.runs import plan as study
-from gan_da_jax.augment import policy
-from gan_da_jax.configs import default
-from gan_da_jax.configs import paper
-from gan_da_jax.errors import UserError
-from gan_da_jax.pipeline import prepare
 
 # The data sets of the paper: images of each op, beside 1,000 originals.
 PAPER = {
