@@ -6,15 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_da_jax.pipeline import pools
-from gan_da_jax.files import io
-from gan_da_jax.runs import folder as run
-from gan_da_jax.runs import plan as study
 from gan_da_jax.augment import policy
-from gan_da_jax.configs import default
 from gan_da_jax.configs import paper
 from gan_da_jax.errors import UserError
-from gan_da_jax.pipeline import prepare
+from gan_da_jax.files import io
+from gan_da_jax.pipeline import pools, prepare
+from gan_da_jax.runs import folder as run
+from gan_da_jax.runs import plan as study
+from helpers import configured
 
 # The data sets of the paper: images of each op, beside 1,000 originals.
 PAPER = {
@@ -32,12 +31,6 @@ PAPER = {
     "hflip+generated@2000": {"hflip": 1000, "generated": 1000},
 }
 CONTROLS = {"duplicate@1000": {"duplicate": 1000}, "more@1000": {"more": 1000}}
-
-
-def settings(**fields):
-    config = default.get_config()
-    config.update_from_flattened_dict({name.replace("__", "."): value for name, value in fields.items()})
-    return config
 
 
 def plan(config) -> list[study.Planned]:
@@ -67,7 +60,7 @@ def test_where_the_originals_come_from():
         "img_align_celeba": ("zip", "img_align_celeba.zip", ""),
         "pomeranians": ("folder", "pomeranians", ""),
     }
-    prepared = settings(study__sources=("tfds:celeb_a", "tfds:cats/small#black"), data__path="tensorflow_datasets")
+    prepared = configured(study__sources=("tfds:celeb_a", "tfds:cats/small#black"), data__path="tensorflow_datasets")
     data = {
         one.source: (one.config.data.source, one.config.data.path, one.config.data.dataset) for one in plan(prepared)
     }
@@ -86,7 +79,7 @@ def test_controls_are_a_switch():
 
 
 def test_one_run_for_each_source_seed_and_arm_with_the_originals_alone_first():
-    config = settings(
+    config = configured(
         study__arms=("generated@8", "contrast(factor=2)@3", "none"),
         study__seeds=(5, 3),
         study__sources=("folder:a", "zip:b.zip"),
@@ -175,7 +168,7 @@ def test_an_arm_is_chosen_by_name_of_all_sources_or_one():
 )
 def test_what_is_no_study(field, value, says):
     with pytest.raises(UserError) as caught:
-        plan(settings(**{f"study__{field}": value}))
+        plan(configured(**{f"study__{field}": value}))
     assert says in str(caught.value)
 
 
