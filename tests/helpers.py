@@ -1,5 +1,7 @@
 """What tests of several folders share: a GAN that trains in seconds, its commands, and pictures to train it on."""
 
+import multiprocessing
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,10 @@ from gan_da_jax.configs import default
 from gan_da_jax.data.sources import faces
 from gan_da_jax.files import io
 from gan_da_jax.main import main
+
+# Importing JAX takes longer than what a test's processes do: one imports it, and the others are forked from that one.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["gan_da_jax.main"])
 
 CONFIG = "--config=configs/default.py"
 # 29 images in batches of 8: four epochs are 15 steps. One network for all tests, so that it is compiled once.
@@ -62,3 +68,9 @@ def draw_faces(folder: Path, count: int = 24) -> Path:
     for index, image in enumerate(faces.render(7, np.arange(count), 32)[0]):
         io.save_png(folder / f"{index:02d}.png", image)
     return folder
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]

@@ -21,7 +21,7 @@ def test_batches_drop_nothing_and_do_not_depend_on_their_size(batch_size, count)
 
 def test_batches_over_eight_devices():
     code = (
-        "import numpy as np; from gan_da_jax import parallel\n"
+        "import numpy as np; from gan_da_jax.devices import parallel\n"
         "run = parallel.batches(lambda v, x: {'y': x * v}, batch_size=4)\n"
         "for n in (1, 5, 8, 31, 32, 33):\n"
         "    x = np.arange(n, dtype=np.float32); np.testing.assert_array_equal(run(np.float32(3), x)['y'], 3 * x)\n"

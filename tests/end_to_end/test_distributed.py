@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import runpy
-import socket
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -15,24 +14,14 @@ from PIL import Image
 from gan_da_jax.devices import hosts
 from gan_da_jax.files import checkpoint, io
 from gan_da_jax.main import main
-from helpers import command
+from helpers import FORKS, command, free_port
 
 PATIENCE = hosts.HEARTBEAT_SECONDS + 200  # seconds, on a machine with other work to do
-
-# Importing JAX takes longer than what most of these processes do: one imports it, and the others are forked from it.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["gan_da_jax.main"])
 WORK = str(Path(__file__).with_name("process.py"))
 
 
 def train(workdir, *flags, **fields):
     return command("train", workdir, *flags, **fields)
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Started(NamedTuple):
