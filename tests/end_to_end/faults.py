@@ -1,6 +1,6 @@
 """Fails each write call of a run in turn, as on a full or a broken disk, through faults.c, which is preloaded.
 
-    LD_PRELOAD=./faults.so python tests/faults.py ./faults.so FOLDER [--both] [--only=prepare|train|evaluate]
+    LD_PRELOAD=./faults.so PYTHONPATH=tests python tests/end_to_end/faults.py ./faults.so FOLDER [--both] [--only=NAME]
 
 The command that meets a failure ends with exit status 2 and one line, and leaves of each file the old one or the new
 one; given again, without a failure, it ends with the very files of a command that met none. Programs are compiled once.
@@ -16,8 +16,9 @@ import os
 import shutil
 from pathlib import Path
 
-from soak import RUN, contents
+from soak import contents
 
+import helpers
 from gan_da_jax.classifiers import extract
 from gan_da_jax.evaluation import leakage_meters
 from gan_da_jax.files import io as records
@@ -25,8 +26,7 @@ from gan_da_jax.main import main
 from gan_da_jax.runs import networks
 from gan_da_jax.training import loop, sampling
 
-SCORED = {"evaluate.classifier": "faces_attributes", "evaluate.samples": 32, "evaluate.splits": 4}
-FEW = RUN | SCORED | {"train.keep": 2}
+FEW = helpers.SCORED | {"train.epochs": 10, "train.keep": 2}
 # Each is a command, and the commands before it. That of train drops lines, and checkpoints that are not planned.
 SCENARIOS = {
     "prepare": ([], ("prepare", {})),
@@ -48,10 +48,9 @@ def remember(module, name: str) -> None:
 
 
 def do(verb: str, fields: dict, workdir: Path) -> tuple[int, str]:
-    given = [f"--config.{name}={value}" for name, value in (FEW | fields).items()]
     errors = io.StringIO()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
-        status = main([verb, "--config=configs/default.py", f"--workdir={workdir}", *given])
+        status = main(helpers.command(verb, workdir, **FEW | fields))
     return status, errors.getvalue()
 
 

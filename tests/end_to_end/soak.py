@@ -1,6 +1,6 @@
 """Stops a run and a study again and again, at random moments, and holds what they end with against undisturbed ones.
 
-    python tests/soak.py --kills=200 --seed=0 [--only=run|study]
+    PYTHONPATH=tests python tests/end_to_end/soak.py --kills=200 --seed=0 [--only=run|study]
 
 Most stops are `kill -9`, every second of them while a checkpoint is being written; between them are Ctrl-C and SIGTERM,
 which do not count. Importing JAX takes longer than such a run, so that one process imports it and forks each attempt
@@ -21,23 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-# As in tests/stages, whose compiled programs are found in the cache.
-SMALL = {"data.image_size": 32, "model.width": 4, "model.latent_dim": 8, "train.batch_size": 8}
-RUN = SMALL | {
-    "data.count": 20,
-    "train.epochs": 10,
-    "train.checkpoint_every": 1,
-    "augment.policy": "contrast+hflip",
-    "augment.count": 9,
-}
-STUDY = SMALL | {
-    "data.count": 24,
-    "train.kimg": 0.096,
-    "train.checkpoint_every": 1,
-    "train.keep": 2,
-    "evaluate.classifier": "faces_attributes",
-    "evaluate.samples": 32,
-    "evaluate.splits": 4,
+from helpers import SCORED, command, draw_faces
+
+RUN = {"train.epochs": 10}
+STUDY = SCORED | {
+    **{"data.count": 24, "train.kimg": 0.096, "train.keep": 2},
     "study.arms": ("none", "hflip@8", "generated@8"),
 }
 # A verb, its fields, and within which share of its time undisturbed it is stopped: it comes to the rest later.
@@ -45,11 +33,10 @@ COMMANDS = {"run": ("train", RUN, 0.7), "study": ("study", STUDY, 0.3)}
 SAVING = 0.15  # seconds within which a checkpoint is written, about
 
 
-def command(what: str, workdir: Path) -> list[str]:
+def words(what: str, workdir: Path) -> list[str]:
     verb, fields, _ = COMMANDS[what]
-    fields = fields | ({"study.sources": (f"folder:{workdir.parent}/pictures",)} if what == "study" else {})
-    given = [f"--config.{name}={value}" for name, value in fields.items()]
-    return [verb, "--config=configs/default.py", f"--workdir={workdir}", *given]
+    sources = {"study.sources": (f"folder:{workdir.parent}/pictures",)} if what == "study" else {}
+    return command(verb, workdir, **fields, **sources)
 
 
 def fork(function, *arguments, log: Path) -> int:
@@ -126,7 +113,7 @@ def torment(what: str, root: Path, kills: int, rng: np.random.Generator) -> dict
     for _ in range(2):  # the first time, it compiles what is then found in the cache
         shutil.rmtree(workdir, ignore_errors=True)
         start = time.monotonic()
-        if os.waitpid(fork(enter, command(what, workdir), log=log), 0)[1]:
+        if os.waitpid(fork(enter, words(what, workdir), log=log), 0)[1]:
             raise SystemExit(f"undisturbed, it fails:\n{log.read_text()}")
     reach = COMMANDS[what][2] * (time.monotonic() - start)
     workdir.rename(whole)  # all are made in the same place, which they name and hash
@@ -142,7 +129,7 @@ def torment(what: str, root: Path, kills: int, rng: np.random.Generator) -> dict
             else:
                 delay = rng.uniform(0, reach)
                 number = signal.SIGKILL if kind == "anywhere" else rng.choice([signal.SIGINT, signal.SIGTERM])
-            pid = fork(enter, command(what, workdir), log=log)
+            pid = fork(enter, words(what, workdir), log=log)
             status = stop(pid, workdir, int(number), delay=delay, saving=kind == "saving")
             counts["kills"] += status == -signal.SIGKILL
             counts["while saving"] += status == -signal.SIGKILL and kind == "saving"
@@ -204,9 +191,7 @@ def main() -> None:
     parser.add_argument("--only", choices=tuple(COMMANDS))
     given = parser.parse_args()
 
-    import gan_da_jax.main
-    import gan_da_jax.report.charts  # noqa: F401  both take seconds, once
-    from gan_da_jax.data.sources import faces
+    import gan_da_jax.report.charts  # noqa: F401  which takes seconds, once
     from gan_da_jax.files import io
 
     global BLANK
@@ -215,8 +200,7 @@ def main() -> None:
     different = False
     for what in [given.only] if given.only else COMMANDS:
         root = Path(tempfile.mkdtemp(prefix=f"soak-{what}-"))
-        for index, image in enumerate(faces.render(7, np.arange(24), 32)[0]):
-            io.save_png(root / "pictures" / f"{index:02d}.png", image)
+        draw_faces(root / "pictures")
         start = time.monotonic()
         counts = torment(what, root, given.kills, np.random.default_rng(given.seed))
         print(f"{what}: {counts}, {time.monotonic() - start:.0f} s", flush=True)

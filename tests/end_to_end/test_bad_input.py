@@ -25,15 +25,15 @@ import pytest
 from PIL import Image
 
 from gan_da_jax import __main__
-from gan_da_jax.configs import default
 from gan_da_jax.data.sources import images
 from gan_da_jax.devices import parallel
 from gan_da_jax.files import checkpoint
 from gan_da_jax.files import io as records
 from gan_da_jax.main import main
-from gan_da_jax.runs import networks, schedule
+from gan_da_jax.runs import folder as run
+from helpers import CONFIG, SMALL, command, configured
 
-BASE = ["--config=configs/default.py", "--config.data.image_size=32"]
+BASE = [CONFIG, "--config.data.image_size=32"]
 
 
 def jpeg(seed: int = 0, size: int = 40) -> bytes:
@@ -254,21 +254,14 @@ BAD = {
 }
 
 
+FEW = {"train.epochs": 3, "evaluate.classifier": "faces_attributes", "evaluate.samples": 16, "evaluate.splits": 2}
+
+
+def small(verb: str, workdir: Path | str, *flags: str) -> list[str]:
+    return command(verb, workdir, *flags, **FEW)
+
+
 # What is set, beside the smallest config, and what the one line must say.
-SMALL = {
-    "data.count": 20,
-    "data.image_size": 32,
-    "model.width": 4,
-    "model.latent_dim": 8,
-    "train.batch_size": 8,
-    "train.epochs": 3,
-    "train.checkpoint_every": 1,
-    "augment.policy": "contrast+hflip",
-    "augment.count": 9,
-    "evaluate.classifier": "faces_attributes",
-    "evaluate.samples": 16,
-    "evaluate.splits": 2,
-}
 FIELDS = {
     "trian.epochs=3": ["config.trian.epochs is not a field", "did you mean train.epochs?"],
     "train.epoch=3": ["config.train.epoch is not a field", "did you mean train.epochs?"],
@@ -324,18 +317,6 @@ FIELDS = {
     "study.seeds=('0',)": ["study.seeds names '0'", "type int"],
     "study.arms=(1,)": ["study.arms names 1", "type str"],
 }
-
-
-def _small(**more) -> list[str]:
-    return [f"--config.{name}={value}" for name, value in (SMALL | more).items()]
-
-
-def _prepare(t: Path) -> list[str]:
-    return ["prepare", "--config=configs/default.py", f"--workdir={t}/run", *_small()]
-
-
-def _train(t: Path) -> list[str]:
-    return ["train", "--config=configs/default.py", f"--workdir={t}/run", *_small()]
 
 
 # Images that are none, by the name of the file, and what is said of each.
@@ -577,7 +558,7 @@ SCORES = {
 CASES = {
     **BAD,
     **{
-        f"config.{field}"[:60]: (lambda t, field=field: [*_train(t), f"--config.{field}"], says)
+        f"config.{field}"[:60]: (lambda t, field=field: small("train", t / "run", f"--config.{field}"), says)
         for field, says in FIELDS.items()
     },
     **{f"image {name!r}": (_image(name), [reason, "data.skip_bad=true"]) for name, (_, reason) in IMAGES.items()},
@@ -620,11 +601,10 @@ def test_bad_input_gets_one_line_and_leaves_nothing(case, tmp_path, capsys, monk
 def trained(tmp_path_factory):
     """A run at step 4 of 11: its first checkpoint, of a state that no step has changed yet."""
     workdir = tmp_path_factory.mktemp("trained") / "run"
-    assert main(["prepare", BASE[0], f"--workdir={workdir}", *_small()]) == 0
-    config = default.get_config()
-    config.update_from_flattened_dict(SMALL)
-    state = networks.initial_state(config)
-    row = schedule.of(config).position(4) | {"state_sha256": checkpoint.digest(parallel.host(state))}
+    assert main(small("prepare", workdir)) == 0
+    config = configured(**SMALL | FEW)
+    state = run.initial_state(config)
+    row = run.position(config, 4) | {"state_sha256": checkpoint.digest(parallel.host(state))}
     records.append_jsonl(workdir / "metrics.jsonl", row)
     checkpoint.save(workdir / "checkpoints", 4, state)
     return workdir
@@ -635,7 +615,7 @@ def test_edited_files_of_a_run_are_noticed(case, trained, tmp_path, capsys):
     verb, damage, says = RUNS[case]
     shutil.copytree(trained, tmp_path / "run")
     damage(tmp_path / "run")
-    refused([verb, BASE[0], f"--workdir={tmp_path}/run", *_small()], says, tmp_path, capsys)
+    refused(small(verb, tmp_path / "run"), says, tmp_path, capsys)
 
 
 @pytest.mark.parametrize("case", SCORES)
@@ -693,27 +673,23 @@ def test_a_zip_bomb_is_not_unpacked_beyond_the_size_that_it_states(packing, tmp_
 
 def test_a_batch_is_a_multiple_of_the_devices(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(jax, "device_count", lambda: 3)
-    arguments = _train(tmp_path)
-    refused(arguments, ["train.batch_size is 8", "multiple of the 3 devices"], tmp_path, capsys)
+    refused(small("train", tmp_path / "run"), ["train.batch_size is 8", "multiple of the 3 devices"], tmp_path, capsys)
 
 
-@pytest.mark.parametrize(
-    ("verb", "given"), [("train", ["--config=configs/default.py", *_small()]), ("score", [])], ids=["train", "score"]
-)
+@pytest.mark.parametrize("verb", ["train", "score"])
 @pytest.mark.parametrize(
     "error",
     [jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes."), MemoryError("99 bytes")],
     ids=["device", "host"],
 )
-def test_memory_that_is_used_up_says_what_to_lower(verb, given, error, tmp_path, capsys, monkeypatch):
+def test_memory_that_is_used_up_says_what_to_lower(verb, error, tmp_path, capsys, monkeypatch):
     def fail(*_, **__):
         raise error
 
     monkeypatch.setattr(parallel, "replicate", fail)
     monkeypatch.setattr("gan_da_jax.classifiers.registry.load", fail)
-    images = folder(tmp_path)
-    arguments = [verb, *given, *([f"--workdir={tmp_path}/run"] if given else [f"--images={images}"])]
-    assert main(arguments) == 2
+    score = ["score", f"--images={folder(tmp_path)}"]
+    assert main(score if verb == "score" else small("train", tmp_path / "run")) == 2
     line = capsys.readouterr().err.strip()
     assert line.count("\n") == 0 and line.startswith("error: the memory is used up (") and "99 bytes" in line
     assert all(
@@ -732,11 +708,11 @@ def test_a_full_disk_and_a_folder_that_may_not_be_written_to(tmp_path, capsys, m
     for number, says in ((errno.ENOSPC, "make room"), (errno.EACCES, "check that path"), (errno.EROFS, "another")):
         with monkeypatch.context() as patch:
             patch.setattr(records.np, "save", fail(number))
-            assert main(_prepare(tmp_path)) == 2
+            assert main(small("prepare", tmp_path / "run")) == 2
         line = capsys.readouterr().err.strip()
         assert line.startswith("error: ") and os.strerror(number) in line and says in line and line.count("\n") == 0
         assert not [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
-    assert main(_prepare(tmp_path)) == 0
+    assert main(small("prepare", tmp_path / "run")) == 0
 
 
 def test_without_a_home_the_error_says_what_to_set(tmp_path, capsys, monkeypatch):
@@ -748,8 +724,7 @@ def test_without_a_home_the_error_says_what_to_set(tmp_path, capsys, monkeypatch
     monkeypatch.setattr(pwd, "getpwuid", nobody)
     monkeypatch.chdir(tmp_path)
     refused(["weights", "list"], ["no home folder for the cache", "set GAN_DA_CACHE"], tmp_path, capsys)
-    arguments = ["prepare", BASE[0], "--workdir=~/run", *_small()]
-    refused(arguments, ["--workdir=~/run", "no such home folder"], tmp_path, capsys)
+    refused(small("prepare", "~/run"), ["--workdir=~/run", "no such home folder"], tmp_path, capsys)
 
 
 def as_a_command(monkeypatch, *arguments: str) -> int:
@@ -772,6 +747,5 @@ def test_output_that_nobody_takes_is_told_without_a_traceback(tmp_path, monkeypa
 def test_names_that_are_no_text_can_be_shown(tmp_path, monkeypatch):
     shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", shown)
-    workdir = f"{tmp_path}/\udcff\u00e9"
-    assert as_a_command(monkeypatch, "prepare", BASE[0], f"--workdir={workdir}", *_small()) == 0
+    assert as_a_command(monkeypatch, *small("prepare", f"{tmp_path}/\udcff\u00e9")) == 0
     assert rb"\udcff\xe9" in shown.buffer.getvalue()

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import runpy
-import socket
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -15,39 +14,14 @@ from PIL import Image
 from gan_da_jax.devices import hosts
 from gan_da_jax.files import checkpoint, io
 from gan_da_jax.main import main
+from helpers import FORKS, command, free_port
 
-SMALL = {
-    "data.count": 20,
-    "data.image_size": 32,
-    "model.width": 4,
-    "model.latent_dim": 8,
-    "train.batch_size": 8,
-    "train.checkpoint_every": 1,
-    "augment.policy": "contrast+hflip",
-    "augment.count": 9,
-}
 PATIENCE = hosts.HEARTBEAT_SECONDS + 200  # seconds, on a machine with other work to do
-
-# Importing JAX takes longer than what most of these processes do: one imports it, and the others are forked from it.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["gan_da_jax.main"])
 WORK = str(Path(__file__).with_name("process.py"))
 
 
-def command(workdir, verb="train", **fields):
-    values = SMALL | {name.replace("__", "."): value for name, value in fields.items()}
-    return [
-        verb,
-        "--config=configs/default.py",
-        f"--workdir={workdir}",
-        *(f"--config.{name}={value}" for name, value in values.items()),
-    ]
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def train(workdir, *flags, **fields):
+    return command("train", workdir, *flags, **fields)
 
 
 class Started(NamedTuple):
@@ -106,13 +80,13 @@ def test_one_two_and_four_processes_train_the_same_gan_and_continue_each_other(s
     one, two, four = tmp_path / "1x4", tmp_path / "2x2", tmp_path / "4x1"
     streamed = {"data__resident_mb": 0.04}  # two shards of 3 steps, of 2 images each
     layouts = {
-        (1, 4): [command(one, train__epochs=1)],
+        (1, 4): [train(one, train__epochs=1)],
         (2, 2): [
-            command(two, train__epochs=1, **streamed),
-            command(tmp_path / "unseen", train__epochs=1),
-            command(one, train__epochs=2, **streamed),
+            train(two, train__epochs=1, **streamed),
+            train(tmp_path / "unseen", train__epochs=1),
+            train(one, train__epochs=2, **streamed),
         ],
-        (4, 1): [command(four, train__epochs=1), command(two, train__epochs=2)],
+        (4, 1): [train(four, train__epochs=1), train(two, train__epochs=2)],
     }
     for (count, devices), commands in layouts.items():
         port = free_port()
@@ -132,7 +106,7 @@ def test_one_two_and_four_processes_train_the_same_gan_and_continue_each_other(s
 
     alone = tmp_path / "1x1"
     for workdir in (four, alone):
-        assert main(command(workdir, train__epochs=2)) == 0
+        assert main(train(workdir, train__epochs=2)) == 0
     for workdir in (one, two, four):
         assert steps(workdir) == [4, 8] == checkpoint.steps(workdir / "checkpoints")
         np.testing.assert_allclose(losses(workdir), losses(alone), atol=1e-4)
@@ -150,8 +124,8 @@ def test_a_stop_or_the_end_of_one_process_ends_all_and_the_job_continues(start, 
 
     def begin():
         together = ["--distributed", f"--coordinator_address=127.0.0.1:{free_port()}", "--num_processes=2"]
-        arguments = command(workdir, train__epochs=20000)
-        return [start("command", *arguments, *together, f"--process_id={i}") for i in range(2)]
+        arguments = train(workdir, *together, train__epochs=20000)
+        return [start("command", *arguments, f"--process_id={i}") for i in range(2)]
 
     started = begin()
     wait_for(lambda: steps(workdir), started)
@@ -175,7 +149,7 @@ def test_a_stop_or_the_end_of_one_process_ends_all_and_the_job_continues(start, 
             assert "Traceback" not in errors[1 - lost]
         saved = checkpoint.steps(workdir / "checkpoints")[-1]
     epochs = -(-(saved + 1) * 8 // 29)
-    assert main(command(workdir, train__epochs=epochs)) == 0
+    assert main(train(workdir, train__epochs=epochs)) == 0
     assert steps(workdir)[-1] > saved
 
 
@@ -192,7 +166,7 @@ def test_flags_that_cannot_be_used_are_named_and_processes_that_do_not_come(star
             "the 2 processes have not all met at 127.0.0.1:",
         ),
     ]
-    commands = [[*command(tmp_path / "run", train__epochs=1), *flags] for flags, _ in bad]
+    commands = [train(tmp_path / "run", *flags, train__epochs=1) for flags, _ in bad]
     status, _, errors = start("refuse", *commands).end()
     assert status == 2, errors
     lines = [line for line in errors.splitlines() if line.startswith("error: ")]

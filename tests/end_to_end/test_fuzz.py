@@ -23,8 +23,7 @@ from gan_da_jax.report import board as findings
 from gan_da_jax.report.page import render
 from gan_da_jax.runs import read
 from gan_da_jax.runs.config import flatten
-
-CONFIG = "--config=configs/default.py"
+from helpers import CONFIG, command
 
 
 def fuzzed(examples: int):
@@ -204,18 +203,11 @@ def edit(path: Path, data) -> None:
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-SMALL = {"data.count": 6, "data.image_size": 32, "evaluate.splits": 1, "augment.policy": "hflip", "augment.count": 3}
-
-
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("prepared") / "run"
-    arguments = [
-        "prepare",
-        CONFIG,
-        f"--workdir={workdir}",
-        *(f"--config.{name}={value}" for name, value in SMALL.items()),
-    ]
+    few = {"data.count": 6, "augment.policy": "hflip", "augment.count": 3, "evaluate.splits": 1}
+    arguments = command("prepare", workdir, **few)
     assert main(arguments) == 0
     return arguments, workdir
 

@@ -1,4 +1,4 @@
-"""The small versions of tests/soak.py and tests/faults.py: each is a process of its own."""
+"""The small versions of soak.py and faults.py: each is a process of its own."""
 
 import ast
 import json
@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+PATHS = {"PYTHONPATH": os.pathsep.join(sys.path)}  # where this process finds helpers.py
 
 
 def test_twenty_kills_of_a_run_and_twenty_of_a_study_change_nothing(tmp_path):
     done = subprocess.run(
         [sys.executable, HERE / "soak.py", "--kills=20", f"--seed={os.getpid()}"],
-        env=os.environ | {"TMPDIR": str(tmp_path)},
+        env=os.environ | PATHS | {"TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -36,7 +37,7 @@ def test_a_full_or_broken_disk_at_any_write_call_tears_and_loses_nothing(tmp_pat
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, HERE / "faults.c", "-ldl"], check=True)
     done = subprocess.run(
         [sys.executable, HERE / "faults.py", library, tmp_path / "runs"],
-        env=os.environ | {"LD_PRELOAD": str(library)},
+        env=os.environ | PATHS | {"LD_PRELOAD": str(library)},
         capture_output=True,
         text=True,
         timeout=1800,

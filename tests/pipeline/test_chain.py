@@ -10,33 +10,21 @@ import pytest
 from PIL import Image, ImageOps
 from scipy import special, stats
 
+import helpers
 from gan_da_jax.classifiers import registry as classifiers
-from gan_da_jax.configs import default
 from gan_da_jax.files import checkpoint, io
 from gan_da_jax.main import main
 from gan_da_jax.runs import networks
 from gan_da_jax.runs.folder import Run
 from gan_da_jax.training import sampling
 
-FIELDS = {
-    "data.count": 24,
-    "data.image_size": 32,
-    "model.width": 4,
-    "model.latent_dim": 8,
-    "train.batch_size": 16,
-    "train.epochs": 2,
-    "train.checkpoint_every": 1,
-    "augment.count": 15,
-    "evaluate.classifier": "faces_attributes",
-    "evaluate.samples": 40,
-    "evaluate.splits": 4,
-}
+# 39 images in batches of 16: the two epochs end after 3 and 5 steps.
+FIELDS = helpers.SMALL | {"data.count": 24, "train.batch_size": 16, "train.epochs": 2, "augment.count": 15}
+FIELDS |= {"evaluate.classifier": "faces_attributes", "evaluate.samples": 40, "evaluate.splits": 4}
 
 
-def command(verb: str, workdir: Path, policy: str, *extra: str) -> list[str]:
-    fields = FIELDS | {"augment.policy": policy}
-    values = [f"--config.{name}={value}" for name, value in fields.items()]
-    return [verb, "--config=configs/default.py", f"--workdir={workdir}", *values, *extra]
+def command(verb: str, workdir: Path, policy: str, *flags: str) -> list[str]:
+    return helpers.command(verb, workdir, *flags, **FIELDS | {"augment.policy": policy})
 
 
 def do(*arguments: str) -> None:
@@ -90,9 +78,8 @@ def test_generated_images_come_from_the_run_on_the_originals(study):
     made = io.read_json(study / "contrast+generated/dataset/manifest.json")
     assert Counter(row["op"] for row in made["records"]) == {"original": 24, "contrast": 8, "generated": 7}
     assert not (study / "contrast+generated/generator").exists()
-    config = default.get_config()
-    config.update_from_flattened_dict(FIELDS)
-    generator = Run(config, study / "none").trained_state(3).generator
+    config = helpers.configured(**FIELDS)
+    generator = run.trained_state(config, study / "none", 3).generator
     vectors = sampling.latents(seed=0, stream="generated", count=7, latent_dim=8)
     images = sampling.sampler(networks.network(config))(generator, vectors)
     np.testing.assert_array_equal(io.load_array(study / "contrast+generated/dataset/generated.npy"), images)
@@ -103,13 +90,13 @@ def test_a_generator_is_trained_when_there_is_none_and_then_reused(tmp_path, cap
     place = tmp_path / "run/generator"
     assert checkpoint.steps(place / "checkpoints")[-1] == 3
     assert io.read_json(place / "config.json")["config"]["augment"]["policy"] == "none"
-    written = {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.is_file()}
+    before = helpers.written(place)
     do(*command("prepare", tmp_path / "other", "generated+hflip", f"--config.augment.generator={place}"))
-    assert written == {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.is_file()}
-    capsys.readouterr()
-    shared = f"--config.augment.generator={place}"
-    assert main(command("prepare", tmp_path / "third", "generated", shared, "--config.seed=1")) == 2
-    assert "seed (0, now 1)" in capsys.readouterr().err
+    assert helpers.written(place) == before
+    other_seed = command(
+        "prepare", tmp_path / "third", "generated", f"--config.augment.generator={place}", "--config.seed=1"
+    )
+    assert "seed (0, now 1)" in helpers.refused(other_seed, capsys)
 
 
 def test_scores_are_the_formula_on_the_samples(study):
@@ -117,8 +104,7 @@ def test_scores_are_the_formula_on_the_samples(study):
     assert [row["step"] for row in rows] == checkpoint.steps(study / "hflip/checkpoints") == [3, 5]
     row = rows[-1]
     assert row["samples"] == 40 and row["real_images"] == 24 and row["classifier"] == "faces_attributes"
-    config = default.get_config()
-    config.update_from_flattened_dict(FIELDS | {"augment.policy": "hflip"})
+    config = helpers.configured(**FIELDS | {"augment.policy": "hflip"})
     classifier = classifiers.load("faces_attributes", "")
     assert row["weights_sha256"] == classifier.weights_sha256 and row["classifier_accuracy"] == classifier.accuracy
     generator = Run(config, study / "hflip").trained_state(row["step"]).generator

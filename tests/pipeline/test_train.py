@@ -12,50 +12,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_da_jax.configs import default
-from gan_da_jax.data import dataset
+from gan_da_jax import prng
+from gan_da_jax.data import dataset, order
 from gan_da_jax.devices import parallel
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import checkpoint, io
 from gan_da_jax.main import main
-from gan_da_jax.pipeline.train import loop_of
-from gan_da_jax.runs import networks
-from gan_da_jax.runs.folder import Folder, Run
-from gan_da_jax.training.loop import Loop
-
-SMALL = {
-    "data.count": 20,
-    "data.image_size": 32,
-    "model.width": 4,
-    "model.latent_dim": 8,
-    "train.batch_size": 8,
-    "train.epochs": 4,
-    "train.checkpoint_every": 1,
-    "augment.policy": "contrast+hflip",
-    "augment.count": 9,
-}
-
-
-def command(verb: str, workdir: Path, **fields) -> list[str]:
-    values = SMALL | {name.replace("__", "."): value for name, value in fields.items()}
-    return [
-        verb,
-        "--config=configs/default.py",
-        f"--workdir={workdir}",
-        *(f"--config.{k}={v}" for k, v in values.items()),
-    ]
-
-
-def small_config():
-    config = default.get_config()
-    config.update_from_flattened_dict(SMALL)
-    return config
+from gan_da_jax.runs import folder as run
+from helpers import SMALL, command, configured, refused, written
 
 
 def arrays(workdir: Path, step: int | None = None):
     directory = workdir / "checkpoints"
     step = checkpoint.steps(directory)[-1] if step is None else step
-    return parallel.host(checkpoint.load(directory, step, networks.initial_state(small_config())))
+    return parallel.host(checkpoint.load(directory, step, run.initial_state(configured(**SMALL))))
 
 
 def metrics(workdir: Path) -> list[dict]:
@@ -103,19 +73,17 @@ def test_two_and_two_epochs_equal_four_bit_for_bit(whole, tmp_path, capsys):
 
 
 def test_a_finished_run_is_left_alone(whole, capsys):
-    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*") if path.is_file()}
+    before = written(whole)
     assert main(command("train", whole)) == 0
     assert "trained to step 15 already" in capsys.readouterr().out
-    assert before == {path: path.stat().st_mtime_ns for path in whole.rglob("*") if path.is_file()}
+    assert written(whole) == before
 
 
 def test_another_config_is_refused_and_named(whole, capsys):
     before = (whole / "config.json").read_bytes()
-    assert main(command("train", whole, seed=1, model__width=8)) == 2
-    error = capsys.readouterr().err
-    assert "model.width (4, now 8), seed (0, now 1)" in error and error.startswith("error: ") and error.count("\n") == 1
-    assert main(command("train", whole, train__epochs=1)) == 2
-    assert "trained to step 15 already, beyond the 4" in capsys.readouterr().err
+    error = refused(command("train", whole, seed=1, model__width=8), capsys)
+    assert "model.width (4, now 8), seed (0, now 1)" in error
+    assert "trained to step 15 already, beyond the 4" in refused(command("train", whole, train__epochs=1), capsys)
     assert (whole / "config.json").read_bytes() == before
 
 
@@ -196,16 +164,16 @@ def test_lines_of_lost_steps_are_dropped(whole, tmp_path):
 
 
 def test_two_processes_keep_out_of_each_other(whole, capsys):
-    with Folder(whole).alone():
-        assert main(command("train", whole, train__epochs=5)) == 2
-    assert f"another process works in {whole}" in capsys.readouterr().err
+    with run.alone(whole):
+        error = refused(command("train", whole, train__epochs=5), capsys)
+    assert f"another process works in {whole}" in error
 
 
 def test_more_epochs_would_need_other_generated_images(tmp_path, capsys):
     generated = {"augment__policy": "generated", "augment__count": 5, "train__epochs": 1}
     assert main(command("train", tmp_path / "run", **generated)) == 0
-    assert main(command("train", tmp_path / "run", **generated | {"train__epochs": 2})) == 2
-    assert "train.epochs (1, now 2)" in capsys.readouterr().err
+    error = refused(command("train", tmp_path / "run", **generated | {"train__epochs": 2}), capsys)
+    assert "train.epochs (1, now 2)" in error
 
 
 def test_a_kill_between_the_last_note_and_its_checkpoint_loses_neither(whole, tmp_path, monkeypatch):
@@ -225,7 +193,7 @@ def test_a_kill_between_the_last_note_and_its_checkpoint_loses_neither(whole, tm
 
 
 def test_dry_run_writes_nothing(tmp_path, capsys):
-    assert main([*command("train", tmp_path / "run"), "--dry_run"]) == 0
+    assert main(command("train", tmp_path / "run", "--dry_run")) == 0
     assert "15 steps of 8 images, 0.12 kimg" in capsys.readouterr().out
     assert not (tmp_path / "run").exists()
 
@@ -258,7 +226,7 @@ def test_a_checkpoint_of_another_state_is_no_checkpoint(whole, tmp_path, capsys)
     shutil.copytree(whole, tmp_path / "run")
     shutil.rmtree(tmp_path / "run/checkpoints/15")
     shutil.copytree(whole / "checkpoints/8", tmp_path / "run/checkpoints/15")
-    config = small_config()
+    config = configured(**SMALL)
     with pytest.raises(UserError, match="15 is not the state that metrics.jsonl notes; delete that folder"):
         Run(config, tmp_path / "run").trained_state(15)
     assert main(command("train", tmp_path / "run")) == 0
@@ -277,7 +245,7 @@ def test_training_that_diverges_stops_at_the_step_and_keeps_what_is_good(tmp_pat
     for row in rows:
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(arrays(tmp_path / "run", row["step"])))
     # By the same program, one step at a time.
-    config = small_config()
+    config = configured(**SMALL)
     config.train.learning_rate = 1e10
     loop = loop_of(Run(config, tmp_path / "run"), dataset.load(tmp_path / "run/dataset")[1], limit=None)
     state = networks.initial_state(config)

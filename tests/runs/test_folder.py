@@ -3,33 +3,28 @@ import numpy as np
 import pytest
 
 from gan_da_jax import gan, prng
-from gan_da_jax.configs import default
 from gan_da_jax.devices import parallel
 from gan_da_jax.files import checkpoint, io
-from gan_da_jax.runs import networks
-from gan_da_jax.runs.folder import Run
+from gan_da_jax.runs import folder as run
+from helpers import configured
 
 
 def test_the_initial_state_does_not_depend_on_how_well_it_is_compiled():
-    config = default.get_config()
-    config.update_from_flattened_dict({"seed": 7, "data.image_size": 32, "model.width": 5})
-    expected = jax.jit(lambda key: gan.init(networks.network(config), key))(prng.stream(7, "init"))
-    jax.tree.map(np.testing.assert_array_equal, parallel.host(networks.initial_state(config)), jax.device_get(expected))
+    config = configured(seed=7, data__image_size=32, model__width=5)
+    expected = jax.jit(lambda key: gan.init(run.network(config), key))(prng.stream(7, "init"))
+    jax.tree.map(np.testing.assert_array_equal, parallel.host(run.initial_state(config)), jax.device_get(expected))
 
 
 @pytest.mark.parametrize(("megabytes", "memory", "expected"), [(0.0, None, None), (0.0, 8e9, 4e9), (1.5, 8e9, 1.5e6)])
 def test_half_of_the_memory_is_for_images_unless_the_config_says_otherwise(megabytes, memory, expected, monkeypatch):
     monkeypatch.setattr(parallel, "memory", lambda: memory)
-    config = default.get_config()
-    config.data.resident_mb = megabytes
-    assert networks.resident_bytes(config) == expected
+    assert run.resident_bytes(configured(data__resident_mb=megabytes)) == expected
 
 
 def retained(workdir, saved, *, scored=(), every=1, keep=2, best=(), extras=False):
     """The steps that stay of `saved`; 32 images in batches of 8, 6 epochs: an epoch has 4 steps, the run 24."""
-    config = default.get_config()
-    small = {"data.count": 32, "train.batch_size": 8, "train.epochs": 6, "train.checkpoint_every": every}
-    config.update_from_flattened_dict(small | {"train.keep": keep})
+    small = {"data.count": 32, "train.batch_size": 8, "train.epochs": 6}
+    config = configured(**small, train__checkpoint_every=every, train__keep=keep)
     for step in saved:
         (workdir / "checkpoints" / str(step)).mkdir(parents=True)
         io.write_atomic(workdir / "samples" / f"step_{step:08d}.png", b"")

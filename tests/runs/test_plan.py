@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from gan_da_jax.augment import policy
-from gan_da_jax.configs import default, paper
+from gan_da_jax.configs import paper
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.pipeline import pools, prepare
+from gan_da_jax.runs import folder as run
 from gan_da_jax.runs import plan as study
-from gan_da_jax.runs.arm import Arm
+from helpers import configured
 
 # The data sets of the paper: images of each op, beside 1,000 originals.
 PAPER = {
@@ -30,12 +31,6 @@ PAPER = {
     "hflip+generated@2000": {"hflip": 1000, "generated": 1000},
 }
 CONTROLS = {"duplicate@1000": {"duplicate": 1000}, "more@1000": {"more": 1000}}
-
-
-def settings(**fields):
-    config = default.get_config()
-    config.update_from_flattened_dict({name.replace("__", "."): value for name, value in fields.items()})
-    return config
 
 
 def plan(config) -> list[study.Planned]:
@@ -64,9 +59,11 @@ def test_where_the_originals_come_from():
         "img_align_celeba": ("zip", "img_align_celeba.zip", ""),
         "pomeranians": ("folder", "pomeranians", ""),
     }
-    prepared = settings(study__sources=("tfds:celeb_a", "tfds:cats/small#black"), data__path="tensorflow_datasets")
-    data = {one.source: one.run.config.data for one in plan(prepared)}
-    assert {source: (one.source, one.path, one.dataset) for source, one in data.items()} == {
+    prepared = configured(study__sources=("tfds:celeb_a", "tfds:cats/small#black"), data__path="tensorflow_datasets")
+    data = {
+        one.source: (one.config.data.source, one.config.data.path, one.config.data.dataset) for one in plan(prepared)
+    }
+    assert data == {
         "celeb_a": ("tfds", "tensorflow_datasets", "celeb_a"),
         "cats_small#black": ("tfds", "tensorflow_datasets", "cats/small#black"),
     }
@@ -81,7 +78,7 @@ def test_controls_are_a_switch():
 
 
 def test_one_run_for_each_source_seed_and_arm_with_the_originals_alone_first():
-    config = settings(
+    config = configured(
         study__arms=("generated@8", "contrast(factor=2)@3", "none"),
         study__seeds=(5, 3),
         study__sources=("folder:a", "zip:b.zip"),
@@ -168,7 +165,7 @@ def test_an_arm_is_chosen_by_name_of_all_sources_or_one():
 )
 def test_what_is_no_study(field, value, says):
     with pytest.raises(UserError) as caught:
-        plan(settings(**{f"study__{field}": value}))
+        plan(configured(**{f"study__{field}": value}))
     assert says in str(caught.value)
 
 

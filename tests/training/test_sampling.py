@@ -2,7 +2,7 @@ import jax
 import numpy as np
 from scipy import stats
 
-from gan_da_jax import gan, prng
+from gan_da_jax import gan
 from gan_da_jax.training import sampling
 
 
@@ -31,10 +31,3 @@ def test_grid_puts_images_row_by_row():
     assert sheet.shape == (7, 10, 3)
     np.testing.assert_array_equal(sheet[1::3, 1::3, 0], [[0, 1, 2], [3, 4, 255]])
     assert (sheet[0] == 255).all() and (sheet[:, 3] == 255).all()
-
-
-def test_streams_differ_by_seed_and_by_every_name():
-    keys = [prng.stream(0), prng.stream(1), prng.stream(0, "a"), prng.stream(0, "a", 1), prng.stream(0, "a", "b")]
-    assert len({tuple(np.asarray(jax.random.key_data(key))) for key in keys}) == len(keys)
-    again = [jax.random.key_data(prng.stream(7, "x", 3)) for _ in range(2)]
-    np.testing.assert_array_equal(*again)

@@ -12,7 +12,6 @@ from PIL import Image
 
 from gan_da_jax.audit import bundle as bundles
 from gan_da_jax.classifiers.weights import faces as faces_attributes
-from gan_da_jax.data.sources import faces
 from gan_da_jax.devices import parallel
 from gan_da_jax.files import checkpoint, io
 from gan_da_jax.main import main
@@ -20,21 +19,10 @@ from gan_da_jax.pipeline import pools, train
 from gan_da_jax.runs import environment, networks
 from gan_da_jax.runs.config import restored
 from gan_da_jax.verbs import audit
+from helpers import SCORED, command, draw_faces, refused, written
 
 COUNT = 24
-FIELDS = {
-    "data.count": COUNT,
-    "data.image_size": 32,
-    "model.width": 4,
-    "model.latent_dim": 8,
-    "train.batch_size": 8,
-    "train.kimg": 0.096,  # 12 steps
-    "train.checkpoint_every": 2,
-    "evaluate.classifier": "faces_attributes",
-    "evaluate.samples": 32,
-    "evaluate.splits": 4,
-    "study.arms": ("none", "hflip@8", "generated@8"),
-}
+FIELDS = SCORED | {"data.count": COUNT, "train.kimg": 0.096, "train.checkpoint_every": 2}  # 12 steps
 RUN = "pictures/generated@8/seed0"  # its lines are of the steps 4, 6, 8 and 12; 6 and 12 are saved
 OTHER = "pictures/hflip@8/seed0"
 
@@ -43,11 +31,9 @@ OTHER = "pictures/hflip@8/seed0"
 def whole(tmp_path_factory) -> Path:
     """A study of three arms, the pictures that it was made from beside it."""
     root = tmp_path_factory.mktemp("audit")
-    for index, image in enumerate(faces.render(7, np.arange(COUNT), 32)[0]):
-        io.save_png(root / "pictures" / f"{index:02d}.png", image)
-    fields = [f"--config.{name}={value}" for name, value in FIELDS.items()]
-    source = f"--config.study.sources=('folder:{root / 'pictures'}',)"
-    assert main(["study", "--config=configs/default.py", f"--workdir={root / 'study'}", *fields, source]) == 0
+    sources = (f"folder:{draw_faces(root / 'pictures', COUNT)}",)
+    arms = ("none", "hflip@8", "generated@8")
+    assert main(command("study", root / "study", **FIELDS, study__sources=sources, study__arms=arms)) == 0
     return root / "study"
 
 
@@ -409,15 +395,12 @@ def test_other_weights_of_the_classifier_are_named(copy, tmp_path, capsys, monke
 
 
 def test_an_honest_study_passes_and_only_audit_json_is_written(copy, capsys):
-    def files():
-        return {path: path.stat().st_mtime_ns for path in copy.rglob("*") if path.is_file()}
-
-    before = files()
+    before = written(copy)
     assert main(["audit", f"--workdir={copy}", "--step=6"]) == 0
     said = capsys.readouterr().out
     assert "DIFFERS" not in said and "not checked" not in said
     assert said.count("losses and states the same bit for bit") == 3
-    after = files()
+    after = written(copy)
     assert after.keys() - before.keys() == {copy / "audit.json"} and before.items() <= after.items()
     found = io.read_json(copy / "audit.json")
     assert found["passed"] and found["steps"] == dict.fromkeys([RUN, OTHER, "pictures/none/seed0"], 6)
@@ -466,17 +449,13 @@ def test_what_cannot_be_audited_is_the_users_error(whole, tmp_path, capsys):
         ([f"--workdir={whole / RUN}", f"--bundle={whole / RUN / 'a.zip'}"], "inside"),
         ([f"--workdir={whole / RUN}", f"--bundle={tmp_path / 'no' / 'a.zip'}"], "--bundle="),
     ):
-        assert main(["audit", *arguments]) == 2
-        assert expected in capsys.readouterr().err
+        assert expected in refused(["audit", *arguments], capsys)
     assert main(["audit", f"--workdir={whole / RUN}", "--step=6", "--dry_run"]) == 0
     assert "from step 6 to 12" in capsys.readouterr().out and not (whole / RUN / "audit.json").exists()
 
 
 def test_a_run_that_was_interrupted_passes(tmp_path, capsys, monkeypatch):
-    fields = {name: value for name, value in FIELDS.items() if not name.startswith("study.")}
-    fields |= {"augment.policy": "hflip", "augment.count": 8}
-    values = [f"--config.{name}={value}" for name, value in fields.items()]
-    arguments = ["train", "--config=configs/default.py", f"--workdir={tmp_path}", *values]
+    arguments = command("train", tmp_path, **FIELDS, augment__policy="hflip", augment__count=8)
     with monkeypatch.context() as patch:
         patch.setattr(train, "stop_requests", lambda: contextlib.nullcontext([2]))
         assert main(arguments) == main(arguments) == 1  # after a step each

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+import helpers
 from gan_da_jax import pytorch
 from gan_da_jax.files import checkpoint, io
 from gan_da_jax.main import main
@@ -12,26 +13,13 @@ from gan_da_jax.runs import read
 torch = pytest.importorskip("torch")
 from gan_da_jax.pytorch import parity  # noqa: E402
 
-SMALL = {
-    "data.count": 20,
-    "data.image_size": 32,
-    "model.width": 4,
-    "model.latent_dim": 8,
-    "train.batch_size": 8,
-    "train.epochs": 2,
-    "train.checkpoint_every": 1,
-    "augment.policy": "hflip",
-    "augment.count": 12,
-    "evaluate.classifier": "faces_attributes",
-    "evaluate.samples": 12,
-    "evaluate.splits": 2,
-}
+FIELDS = {"train.epochs": 2, "augment.policy": "hflip", "augment.count": 12}
+FIELDS |= {"evaluate.classifier": "faces_attributes", "evaluate.samples": 12, "evaluate.splits": 2}
 SPEEDS = {"jax": [12.0, 8.0, 10.0], "torch_stock": [4.0, 5.0, 6.0], "torch_expert": [8.0, 8.0, 8.0]}
 
 
-def command(*arguments, **fields):
-    values = SMALL | {name.replace("__", "."): value for name, value in fields.items()}
-    return ["compare", "--config=configs/default.py", *(f"--config.{k}={v}" for k, v in values.items()), *arguments]
+def command(*flags, **fields):
+    return helpers.command("compare", None, *flags, **FIELDS | helpers.dotted(fields))
 
 
 def check(what, precision, steps, difference=1e-12, passed=True):
@@ -162,13 +150,10 @@ def test_dry_run_writes_nothing(quick, tmp_path, capsys):
     ],
 )
 def test_bad_input_gets_one_line(arguments, says, quick, capsys):
-    assert main(command(*arguments)) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ") and error.count("\n") == 1 and says in error
+    assert says in helpers.refused(command(*arguments), capsys)
     assert not quick[1]
 
 
 def test_without_torch_it_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setattr(pytorch.importlib.util, "find_spec", lambda name: None)
-    assert main(command()) == 2
-    assert "pip install '.[torch]'" in capsys.readouterr().err
+    assert "pip install '.[torch]'" in helpers.refused(command(), capsys)

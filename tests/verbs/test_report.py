@@ -42,7 +42,7 @@ def test_report_writes_the_summary_the_page_and_its_charts(study, capsys):
 def test_report_is_the_same_again_byte_for_byte(study):
     report.main(study)
     first = digests(study)
-    code = f"import pathlib; from gan_da_jax.stages import report; report.main(pathlib.Path({str(study)!r}))"
+    code = f"import pathlib; from gan_da_jax.verbs import report; report.main(pathlib.Path({str(study)!r}))"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     assert digests(study) == first
 

@@ -10,39 +10,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_da_jax.configs import default
+import helpers
 from gan_da_jax.data.sources import faces
 from gan_da_jax.errors import Failure, Interrupted
 from gan_da_jax.files import io
 from gan_da_jax.main import main
 from gan_da_jax.runs.folder import Folder
 from gan_da_jax.verbs import study
+from helpers import SCORED, configured, draw_faces, refused, written
 
 COUNT = 24  # the originals, and all there are: `more` finds no further ones
-SMALL = {
-    "data.count": COUNT,
-    "data.image_size": 32,
-    "model.width": 4,
-    "model.latent_dim": 8,
-    "train.batch_size": 8,
-    "train.kimg": 0.096,  # 12 steps
-    "train.checkpoint_every": 2,
-    "evaluate.classifier": "faces_attributes",
-    "evaluate.samples": 32,
-    "evaluate.splits": 4,
-}
+FIELDS = SCORED | {"data.count": COUNT, "train.kimg": 0.096, "train.checkpoint_every": 2}  # 12 steps
 ARMS = ("none", "hflip@8", "generated@8")
 STEPS = [6, 12]
 
 
-def command(workdir: Path, *extra: str, source: str, arms: tuple = ARMS, seeds: tuple = (0, 1)) -> list[str]:
-    values = SMALL | {"study.arms": arms, "study.seeds": seeds, "study.sources": (source,)}
-    fields = [f"--config.{name}={value}" for name, value in values.items()]
-    return ["study", "--config=configs/default.py", f"--workdir={workdir}", *fields, *extra]
-
-
-def written(folder: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+def command(workdir: Path, *flags: str, source: str, arms: tuple = ARMS, seeds: tuple = (0, 1)) -> list[str]:
+    chosen = {"study.arms": arms, "study.seeds": seeds, "study.sources": (source,)}
+    return helpers.command("study", workdir, *flags, **FIELDS | chosen)
 
 
 def failed(workdir: Path) -> dict[str, str]:
@@ -55,10 +40,7 @@ def arms_of(workdir: Path) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> str:
-    folder = tmp_path_factory.mktemp("source") / "pictures"
-    for index, image in enumerate(faces.render(7, np.arange(COUNT), 32)[0]):
-        io.save_png(folder / f"{index:02d}.png", image)
-    return f"folder:{folder}"
+    return f"folder:{draw_faces(tmp_path_factory.mktemp('source') / 'pictures', COUNT)}"
 
 
 @pytest.fixture(scope="module")
@@ -258,15 +240,12 @@ def test_dry_run_tells_the_plan_and_writes_nothing(tmp_path, pictures, capsys):
 )
 @pytest.mark.parametrize("dry", [[], ["--dry_run"]], ids=["", "dry"])
 def test_wrong_input_gets_one_line_before_any_work(tmp_path, pictures, capsys, extra, says, dry):
-    assert main([*command(tmp_path / "study", source=pictures), *extra, *dry]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ") and says in error and error.count("\n") == 1
+    assert says in refused(command(tmp_path / "study", *extra, *dry, source=pictures), capsys)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_only_an_interruption_stops_a_study(tmp_path, no_report):
-    config = default.get_config()
-    config.update_from_flattened_dict(SMALL | {"study.arms": ("hflip@8", "vflip@8", "none"), "study.seeds": (0, 1)})
+    config = configured(**FIELDS, study__arms=("hflip@8", "vflip@8", "none"), study__seeds=(0, 1))
     errors = {"none": ValueError("first line\nsecond"), "hflip@8": MemoryError(), "vflip@8": Failure("diverged")}
     tried = []
 

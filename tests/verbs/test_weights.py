@@ -16,13 +16,12 @@ from gan_da_jax.classifiers import registry as classifiers
 from gan_da_jax.classifiers.networks import inception_v3, resnet50
 from gan_da_jax.classifiers.weights import download
 from gan_da_jax.classifiers.weights.published import PUBLISHED
-from gan_da_jax.configs import default
 from gan_da_jax.devices import parallel
 from gan_da_jax.files import checkpoint, io, torch_file
 from gan_da_jax.main import main
 from gan_da_jax.pytorch import convert
-from gan_da_jax.runs import networks
-from gan_da_jax.runs.folder import Run
+from gan_da_jax.runs import folder as run
+from helpers import configured, refused
 
 NETWORKS = {"resnet50": resnet50.ResNet50(), "inception_v3_2015": inception_v3.ORIGINAL}
 
@@ -264,9 +263,8 @@ def test_a_hostile_file_is_refused_with_the_reason(case, tmp_path, capsys, folde
     for command in (["check", str(path)], ["convert", str(path), "resnet50"]):
         if case == "code" and command[0] == "convert":
             command = ["convert", str(path), "inception_v3_2015"]
-        assert main(["weights", *command]) == 2
-        error = capsys.readouterr().err
-        assert error.count("\n") == 1 and error.startswith("error: ") and str(path) in error
+        error = refused(["weights", *command], capsys)
+        assert str(path) in error
         for words in says if command[0] == "check" else []:
             assert words in error
     assert sorted(tmp_path.iterdir()) == before
@@ -293,9 +291,7 @@ def test_a_hostile_file_is_refused_with_the_reason(case, tmp_path, capsys, folde
     ],
 )
 def test_wrong_words_get_one_line(words, says, capsys):
-    assert main(["weights", *words]) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1 and error.startswith("error: ")
+    error = refused(["weights", *words], capsys)
     for part in says:
         assert part in error
 
@@ -310,11 +306,9 @@ def test_one_cannot_write_where_one_may_not(tmp_path, keras_file, capsys):
 def run_folder(tmp_path_factory):
     """A run of a tiny GAN with two checkpoints, and the states in them."""
     place = tmp_path_factory.mktemp("runs") / "run"
-    config = default.get_config()
-    config.data.image_size, config.model.width, config.model.latent_dim = 32, 2, 6
-    state = networks.initial_state(config)
-    run = Run(config, place)
-    run.claim()
+    config = configured(data__image_size=32, model__width=2, model__latent_dim=6)
+    state = run.initial_state(config)
+    run.claim(place, config)
     states = {step: jax.tree.map(lambda leaf, step=step: leaf + leaf.dtype.type(step), state) for step in (3, 12)}
     for step, one in states.items():
         row = run.schedule.position(step) | {"state_sha256": checkpoint.digest(parallel.host(one))}
