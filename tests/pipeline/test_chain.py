@@ -79,7 +79,7 @@ def test_generated_images_come_from_the_run_on_the_originals(study):
     assert Counter(row["op"] for row in made["records"]) == {"original": 24, "contrast": 8, "generated": 7}
     assert not (study / "contrast+generated/generator").exists()
     config = helpers.configured(**FIELDS)
-    generator = run.trained_state(config, study / "none", 3).generator
+    generator = Run(config, study / "none").trained_state(3).generator
     vectors = sampling.latents(seed=0, stream="generated", count=7, latent_dim=8)
     images = sampling.sampler(networks.network(config))(generator, vectors)
     np.testing.assert_array_equal(io.load_array(study / "contrast+generated/dataset/generated.npy"), images)

@@ -12,20 +12,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_da_jax import prng
-from gan_da_jax.data import dataset, order
+from gan_da_jax.data import dataset
 from gan_da_jax.devices import parallel
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import checkpoint, io
 from gan_da_jax.main import main
-from gan_da_jax.runs import folder as run
+from gan_da_jax.pipeline.train import loop_of
+from gan_da_jax.runs import networks
+from gan_da_jax.runs.folder import Folder, Run
+from gan_da_jax.training.loop import Loop
 from helpers import SMALL, command, configured, refused, written
 
 
 def arrays(workdir: Path, step: int | None = None):
     directory = workdir / "checkpoints"
     step = checkpoint.steps(directory)[-1] if step is None else step
-    return parallel.host(checkpoint.load(directory, step, run.initial_state(configured(**SMALL))))
+    return parallel.host(checkpoint.load(directory, step, networks.initial_state(configured(**SMALL))))
 
 
 def metrics(workdir: Path) -> list[dict]:
@@ -164,7 +166,7 @@ def test_lines_of_lost_steps_are_dropped(whole, tmp_path):
 
 
 def test_two_processes_keep_out_of_each_other(whole, capsys):
-    with run.alone(whole):
+    with Folder(whole).alone():
         error = refused(command("train", whole, train__epochs=5), capsys)
     assert f"another process works in {whole}" in error
 

@@ -11,8 +11,8 @@ from gan_da_jax.configs import paper
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.pipeline import pools, prepare
-from gan_da_jax.runs import folder as run
 from gan_da_jax.runs import plan as study
+from gan_da_jax.runs.arm import Arm
 from helpers import configured
 
 # The data sets of the paper: images of each op, beside 1,000 originals.
