@@ -151,7 +151,7 @@ def _value(flag: Flag, value: Any) -> Any:
         return value
     path = os.path.expanduser(value)
     if path.startswith("~"):
-        raise UserError(f"--{flag.name}={path}: there is no such home folder; write ./{path} if it is called so")
+        raise UserError(f"--{flag.name}={path}: there is no such home folder; write ./{path} if that is its name")
     return Path(path) if flag.kind == "folder" else path
 
 

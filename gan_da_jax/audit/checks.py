@@ -74,11 +74,11 @@ def _bundle(workdir: Path) -> str:
 def _study(workdir: Path, runs: list[Recorded]) -> str:
     """study.json is as it was written, and the runs are those it plans, each in its own folder."""
     if not (workdir / "study.json").is_file():
-        raise Unchecked("the folder is not that of a study: it has no study.json")
+        raise Unchecked("the folder is not a study: it has no study.json")
     noted = io.read_json(workdir / "study.json")
     schemas.require(noted, schemas.STUDY, str(workdir / "study.json"))
     if io.seal(noted) != noted:
-        raise Differs("study.json was edited: its sha256 is that of something else")
+        raise Differs("study.json was edited: its sha256 does not fit its content")
     planned = {f"{arm}/seed{seed}" for arm in noted["arms"] for seed in noted["seeds"]}
     found = {one.workdir.relative_to(workdir).as_posix(): one for one in runs}
     for name in sorted(planned - found.keys() - set(failed(workdir))):
@@ -120,7 +120,7 @@ def _pages(workdir: Path, runs: list[Recorded]) -> str:
     page = workdir / "report" / "index.html"
     if not page.is_file():
         raise Unchecked("there is no report")
-    title = re.search("<title>(.*): data augmentation", page.read_text())  # that of the folder when it was written
+    title = re.search("<title>(.*): data augmentation", page.read_text())  # the name of the folder when it was written
     files = build.pages(build.gather(workdir), html.unescape(title[1]) if title else workdir.resolve().name)
     differing = [name for name, data in files.items() if not _holds(workdir / name, data)]
     differing += [f"report/{path.name}" for path in build.stale(workdir, files)]

@@ -1,7 +1,7 @@
 """What the files of a run say, computed once more.
 
-Where the environment is that of a recorded number, it must come out the same bit for bit; elsewhere float sums are
-rounded otherwise, which training makes grow from step to step, and the tolerances below hold.
+In the environment that a number was recorded in, it must be the same bit for bit. Elsewhere float sums are rounded
+otherwise, training makes the difference grow from step to step, and the tolerances below hold.
 """
 
 import json

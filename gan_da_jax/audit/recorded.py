@@ -82,7 +82,7 @@ class Recorded:
         step = secrets.choice(starts) if step is None else step
         if step not in starts:
             raise UserError(
-                f"--step={step} is no checkpoint of {self.workdir} that another one follows; there are: "
+                f"--step={step} must be 0 or a checkpoint of {self.workdir} that another one follows: "
                 f"{', '.join(map(str, starts))}"
             )
         return step, next(saved for saved in self.saved if saved > step)
@@ -90,7 +90,7 @@ class Recorded:
     def check_config(self) -> str:
         """config.json is as it was written, and holds a config."""
         if io.seal(self.config_json) != self.config_json:
-            raise Differs("config.json was edited: its sha256 is that of something else")
+            raise Differs("config.json was edited: its sha256 does not fit its content")
         fields = len(recorded(self.config.to_dict()))
         return f"config.json: {fields} fields, as it was written"
 

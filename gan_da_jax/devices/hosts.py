@@ -1,4 +1,4 @@
-"""The processes of one command: process 0 runs it and writes all files, the others lend it their devices.
+"""The processes of one command: process 0 runs it and writes all files, the others only contribute their devices.
 
 What process 0 decides (which run, which steps next, when to stop) it tells the others, so that nobody has to come to
 the same decision on their own. Messages go through JAX's coordination service, on which one may wait for hours; states
@@ -193,7 +193,9 @@ def _wait_for(key: str) -> str:
 
 def _lost(error: Exception) -> Lost:
     reason = " ".join(str(error).split())[:200]
-    return Lost(f"another process of this command has gone ({reason}); all of it ends, and the same command continues")
+    return Lost(
+        f"Lost contact with another process ({reason}). Stopping all processes; run the same command again to resume."
+    )
 
 
 _told, _heard, _answered = itertools.count(), itertools.count(), itertools.count()

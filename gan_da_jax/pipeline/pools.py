@@ -1,4 +1,4 @@
-"""The images that a run's data set is made of: real ones, of its source, and those of a GAN; the same each time."""
+"""The images that a run's data set is made of, the same each time: real ones of its source, and samples of a GAN."""
 
 import functools
 import os
@@ -29,7 +29,7 @@ def real(config: ConfigDict) -> tuple[dict[str, np.ndarray], dict[str, list[str]
 
     Returns:
         Pools uint8 [n, S, S, 3] by name, `originals` and where the policy needs it `more`; the names of the images in
-        each pool, in those of `generated` too; and what a manifest says of the source.
+        each pool, and of `generated` ones; and what a manifest says of the source.
     """
     data = config.data
     sizes = policy.pool_sizes(policy.parse(config.augment.policy), config.augment.count)

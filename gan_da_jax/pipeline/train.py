@@ -55,7 +55,7 @@ def train(run: Run, *, wait: bool = False) -> Iterator[str]:
         What happens, a line each.
 
     Raises:
-        Interrupted: it was asked to stop; the same command continues.
+        Interrupted: it was asked to stop; the same command resumes it.
         Failure: training has diverged.
     """
     total = run.schedule.steps
@@ -93,7 +93,7 @@ def train(run: Run, *, wait: bool = False) -> Iterator[str]:
             hosts.tell("share")
             record(run, loop, parallel.share(state), requests)
     if requests:  # they came when the last step was done
-        raise Interrupted(f"{run}: interrupted; trained to step {total}, the same command continues")
+        raise Interrupted(f"{run}: interrupted; trained to step {total}. Run the same command again to resume.")
 
 
 def follow() -> None:
@@ -177,7 +177,7 @@ def record(
             _save(run, state, row, chunk)
             if stopping:
                 raise Interrupted(
-                    f"{run}: interrupted; saved at step {step} of {schedule.steps}, the same command continues"
+                    f"{run}: interrupted; saved at step {step} of {schedule.steps}. Run the same command again to resume."
                 )
 
 

@@ -201,7 +201,7 @@ def score_torch(*, images: np.ndarray, seconds: float, variants: Mapping[str, Ma
 
 
 def turns(work: Callable[[int], None], unit: int, about: dict, seconds: float) -> Iterator[Any]:
-    """Says what it is, then works for about so many seconds each time; `work(n)` does n steps of `unit` images."""
+    """Says what it is, then works for about `seconds` each time; `work(n)` does n steps of `unit` images."""
     work(1)
     elapsed = _seconds(work, 1)
     steps = max(1, round(seconds / elapsed))

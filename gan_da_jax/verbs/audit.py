@@ -1,4 +1,4 @@
-"""audit: proves a finished run, or a study and its report, from the files; what came of it is in audit.json."""
+"""audit: verifies a finished run, or a study and its report, from the files; writes the findings to audit.json."""
 
 import contextlib
 import tempfile

@@ -19,7 +19,7 @@ def test_the_initial_state_does_not_depend_on_how_well_it_is_compiled():
 @pytest.mark.parametrize(("megabytes", "memory", "expected"), [(0.0, None, None), (0.0, 8e9, 4e9), (1.5, 8e9, 1.5e6)])
 def test_half_of_the_memory_is_for_images_unless_the_config_says_otherwise(megabytes, memory, expected, monkeypatch):
     monkeypatch.setattr(parallel, "memory", lambda: memory)
-    assert run.resident_bytes(configured(data__resident_mb=megabytes)) == expected
+    assert networks.resident_bytes(configured(data__resident_mb=megabytes)) == expected
 
 
 def retained(workdir, saved, *, scored=(), every=1, keep=2, best=(), extras=False):
