@@ -4,8 +4,8 @@ Each block of commands runs in bash, where all programs are recorders that note 
 are then made in this process, with --dry_run, on a small config and in a folder that holds what the commands name.
 
 Exempt: without PyTorch `compare`, and without TensorFlow the source `tfds`, must end with the line that says what to
-install. Nothing is installed, downloaded or given to a cluster: of pip, sbatch and kubectl only the call is looked at,
-of a program in the repository only whether it is there. A `.pth` file becomes a .safetensors, which needs no PyTorch.
+install. Nothing is compiled, downloaded or given to a cluster: of cc and sbatch only the call is looked at, of a
+program in the repository only whether it is there. A `.pth` file becomes a .safetensors, which needs no PyTorch.
 """
 
 import importlib.util
@@ -23,7 +23,7 @@ import pytest
 from PIL import Image
 
 from gan_da_jax.files import torch_file
-from gan_da_jax.main import main
+from gan_da_jax.main import VERBS, main
 from gan_da_jax.runs.config import require_field
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +31,7 @@ FOLDERS = (".github", "configs", "launch", "gan_da_jax", "tests")
 PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
 READMES = [page for page in PAGES if page.name == "README.md"]
 HOUSE = ROOT / "gan_da_jax" / "README.md"
-PROGRAMS = ("gan-da", "python", "pip", "cc", "sbatch", "kubectl")
+PROGRAMS = ("gan-da", "python", "cc", "sbatch")
 SMALL = {"data.count": 24, "data.image_size": 32, "augment.count": 24, "model.width": 4, "model.latent_dim": 8} | {
     "train.batch_size": 8,
     "train.kimg": 0.0,
@@ -154,7 +154,7 @@ def require(call: list[str], place: Path, monkeypatch, capsys) -> None:
     words = [word.replace(".pth", ".safetensors") for word in words]
     if any(word.startswith("--config=") for word in words):
         words += [f"--config.{field}={value}" for field, value in SMALL.items()]
-    needs = {"compare": "torch"}.get(words[0])
+    needs = "torch" if words[0] == "compare" else None
     if "--config.data.source=tfds" in words:
         words, needs = [*words, f"--config.data.path={place / 'tfds'}"], "tensorflow"
     monkeypatch.chdir(place / ("finished" if words[0] in ON_A_RUN else "fresh"))
@@ -210,6 +210,10 @@ def test_every_field_and_extra_that_is_named_is_there():
         for field in {*named, *re.findall(r"--config\.([\w.]+)=", page.read_text())}.difference(PENDING):
             require_field(field)
         assert {*re.findall(r"pip install '\.\[(\w+)\]'", page.read_text())} <= extras.keys(), page
+
+
+def test_the_first_page_explains_every_verb():
+    assert {*re.findall(r"^\| \[`(\w+)`\]\(", (ROOT / "README.md").read_text(), re.MULTILINE)} == VERBS.keys()
 
 
 def test_the_layers_are_those_that_the_imports_are_held_to():
