@@ -217,7 +217,7 @@ def test_the_first_page_explains_every_verb():
 
 
 def test_the_layers_are_those_that_the_imports_are_held_to():
-    (drawn,) = blocks(HOUSE, "")
+    (drawn,) = blocks(HOUSE, "text")
     ranks = [{*line.split()} for line in reversed(drawn.splitlines())]
     tested = runpy.run_path(str(ROOT / "tests" / "test_imports.py"))["LAYERS"]
     assert ranks == [rank for rank in tested if rank != {"__main__"}]
