@@ -127,7 +127,8 @@ def batches(
 ) -> Callable[[Any, np.ndarray], dict[str, np.ndarray]]:
     """Compiles a function of single examples for whole arrays of them, in equal batches over the local devices.
 
-    The last batch is filled up with copies of its last example, whose results are cut off: no example is dropped, none counts twice, and the results do not depend on `batch_size` beyond float rounding.
+    The last batch is filled up with copies of its last example, whose results are cut off: no example is dropped, none
+    counts twice, and the results do not depend on `batch_size` beyond float rounding.
 
     Args:
         function: (variables, [b, ...]) -> arrays [b, ...] by name, each row depending on its own example only.

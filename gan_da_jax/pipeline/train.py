@@ -177,7 +177,8 @@ def record(
             _save(run, state, row, chunk)
             if stopping:
                 raise Interrupted(
-                    f"{run}: interrupted; saved at step {step} of {schedule.steps}. Run the same command again to resume."
+                    f"{run}: interrupted; saved at step {step} of {schedule.steps}. "
+                    "Run the same command again to resume."
                 )
 
 
