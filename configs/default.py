@@ -19,7 +19,7 @@ def get_config() -> ConfigDict:
     # oxford_iiit_pet#pomeranian. Empty for other sources.
     config.data.dataset = ""
     config.data.count = 1000  # originals, chosen by seed; the paper has 1,000
-    config.data.image_size = 128  # pixels: 32, 64, 128 or 256; the paper has 128
+    config.data.image_size = 128  # pixels; the dcgan can do 32, 64, 128 and 256, the paper has 128
     config.data.resize = "stretch"  # stretch (as in the paper) | center_crop (largest centred square first)
     config.data.skip_bad = False  # leave unreadable and duplicate files out, and record them, instead of stopping
 
@@ -37,6 +37,7 @@ def get_config() -> ConfigDict:
     config.augment.generator = ""
 
     config.model = ConfigDict()
+    config.model.name = "dcgan"  # the networks, by their name in gan_da_jax/gan/networks.py; the paper has the DCGAN
     config.model.latent_dim = 100  # numbers the generator starts from; as in the DCGAN paper
     config.model.width = 64  # channels of the largest feature maps; as in the DCGAN paper
     # float32 | bfloat16: the type that layers compute in; parameters, statistics and losses are float32 with either.
@@ -44,6 +45,9 @@ def get_config() -> ConfigDict:
     config.model.dtype = "float32"
 
     config.train = ConfigDict()
+    # What both networks minimize, by its name in gan_da_jax/gan/losses.py. dcgan: cross-entropy, and the non-saturating
+    # loss for the generator; as in the DCGAN paper.
+    config.train.loss = "dcgan"
     config.train.batch_size = 64  # images a step, over all devices together
     config.train.epochs = 300  # passes over the data set, augmented images included
     config.train.kimg = 0.0  # if above 0: thousands of images shown, instead of epochs; the fair budget between arms

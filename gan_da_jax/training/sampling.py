@@ -27,8 +27,8 @@ def sampler(network: gan.Gan) -> Callable[[Any, np.ndarray], np.ndarray]:
     """Compiles the generator for all local devices.
 
     Returns:
-        A function of the generator's variables and latents float32 [n, latent_dim]; it returns images uint8
-        [n, S, S, 3].
+        A function of the generator's variables, as from `gan.shown`, and latents float32 [n, latent_dim]; it returns
+        images uint8 [n, S, S, 3].
     """
     run = parallel.batches(lambda variables, z: {"images": gan.sample(network, variables, z)}, batch_size=64)
     return lambda generator, vectors: run(generator, vectors)["images"]
