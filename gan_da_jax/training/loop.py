@@ -119,7 +119,7 @@ class Loop:
 @functools.lru_cache(maxsize=4)  # what is compiled for one run serves the next one with such networks
 def _compiled(network: gan.Gan, scattered: bool) -> Callable[..., tuple[gan.State, dict[str, jax.Array]]]:
     """Compiles `gan.run_steps` for all devices, which take the global batch of indices [K, batch] apart."""
-    # out_axes=None takes device 0's value unchecked: gan.train_step makes all devices agree, and a test holds it to that.
+    # out_axes=None takes device 0's value unchecked: gan.train_step makes all devices agree, which a test holds.
     mapped = parallel.mapped(
         functools.partial(gan.run_steps, network),
         in_axes=(None, 0 if scattered else None, 1, None, None),

@@ -58,6 +58,7 @@ def main(
         Failure: they are not the same GAN; the file says where they differ.
     """
     pytorch.require()
+    pytorch.require_dcgan(name=config.model.name, loss=config.train.loss)
     path = _target(workdir, out)
     run = _checked(config, workdir) if train else None
     sizes = f"{config.data.image_size} px, width {config.model.width}, batch {config.train.batch_size}"

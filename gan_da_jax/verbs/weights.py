@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from gan_da_jax import gan
 from gan_da_jax.classifiers import registry as classifiers
 from gan_da_jax.classifiers.weights import download
 from gan_da_jax.classifiers.weights.published import PUBLISHED
@@ -129,9 +130,9 @@ def _export(workdir: str, step: str | None = None, *, out: str | None, dry_run: 
         print(f"would write both networks of {place}, step {number}, to {folder}")
         return
     state = parallel.host(run.trained_state(number))
-    for kind in ("generator", "discriminator"):
+    for kind, variables in {"generator": gan.shown(state), "discriminator": state.discriminator}.items():
         path = folder / f"{kind}.safetensors"
-        torch_file.write(path, convert.to_torch(getattr(state, kind)))
+        torch_file.write(path, convert.to_torch(variables))
         print(f"{path}: step {number}, sha256:{io.file_sha256(path)}")
 
 
