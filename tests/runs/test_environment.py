@@ -3,6 +3,8 @@ import platform
 import pytest
 
 from gan_da_jax.runs import environment
+from gan_da_jax.runs.folder import Run
+from helpers import configured
 
 
 def on_gpu(flags: str | None) -> dict:
@@ -44,3 +46,14 @@ def test_what_differs_is_named():
         "backend (gpu, now cpu)",
         "flags.XLA_FLAGS (None, now --a)",
     ]
+
+
+def test_what_a_run_has_recorded_keeps_its_hash_when_environments_get_another_key(tmp_path, monkeypatch):
+    run = Run(configured(), tmp_path)
+    run.claim()
+    then = environment.digest(environment.current())
+    now = environment.current() | {"another key": 3}
+    monkeypatch.setattr(environment, "current", lambda: now)
+    assert [*environment.recorded(run.read_config_json())] == [then]
+    assert run.visit() == environment.digest(now)
+    assert [*environment.recorded(run.read_config_json())] == [environment.digest(now), then]
