@@ -1,6 +1,6 @@
 """The paper's study: `study --config=configs/paper.py:PRESET`, with PRESET celeba, pomeranian, both or mini.
 
-Every arm is shown equally many images: 600 thousand are the paper's 300 epochs of a data set of 2,000.
+Every arm is shown equally many images: 600 thousand, which are the paper's 300 epochs of a data set of 2,000.
 """
 
 from ml_collections import ConfigDict

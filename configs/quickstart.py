@@ -1,4 +1,4 @@
-"""A bare machine: procedural faces, a small DCGAN and a built-in classifier. No data, no network, minutes."""
+"""A bare machine's study: built-in faces, a small DCGAN, a built-in classifier; no data, no network, two minutes."""
 
 from ml_collections import ConfigDict
 
@@ -10,7 +10,7 @@ def get_config() -> ConfigDict:
     config = default.get_config()
     config.data.image_size = 32
     config.model.width = 32
-    config.train.batch_size = 16  # many small steps: faces show after 10 kimg already
+    config.train.batch_size = 16  # many small steps: faces already show after 10 kimg
     config.train.kimg = 24.0
     config.train.checkpoint_every = 6
     config.evaluate.classifier = "faces_attributes"

@@ -16,9 +16,9 @@ def run() -> None:
         status = main(sys.argv[1:])
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
+        print("Interrupted. Run the same command again to resume.", file=sys.stderr)
         status = 1
-    except OSError as error:  # of what was to be shown: the disk is full, or nobody reads it any more
+    except OSError as error:  # of what was to be shown: the disk is full, or nobody reads it
         print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python tries once more when it ends
         status = 2

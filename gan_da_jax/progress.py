@@ -1,4 +1,4 @@
-"""How long work tells of itself, and how it is asked to stop."""
+"""How long work says how far it is, and how it is asked to stop."""
 
 import datetime
 import signal
@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Self
 
 from tqdm import tqdm
 
@@ -21,6 +23,12 @@ class Progress:
         self._bar = None
         if sys.stderr.isatty():
             self._bar = tqdm(total=total, initial=done, desc=what, unit=f" {unit}", dynamic_ncols=True, smoothing=0.1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def advance(self, count: int, note: str = "") -> None:
         """Says that `count` more are done; `note` is shown beside them."""
@@ -45,12 +53,16 @@ class Progress:
 
 @contextmanager
 def stop_requests() -> Iterator[list[int]]:
-    """Inside the block, Ctrl-C and SIGTERM are noted in the list it gives; a second one acts at once, as usual."""
+    """Notes Ctrl-C and SIGTERM inside the block in the list that it gives; a second one acts at once, as usual."""
     requests: list[int] = []
 
-    def note(number, frame):
+    def note(number: int, frame: FrameType | None) -> None:
         requests.append(number)
-        print("stopping as soon as this is saved; once more to stop at once", file=sys.stderr, flush=True)
+        print(
+            "Stopping after the next save. Press Ctrl-C again to stop now (unsaved steps are lost).",
+            file=sys.stderr,
+            flush=True,
+        )
         signal.signal(number, previous[number])
 
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}

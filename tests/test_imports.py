@@ -1,6 +1,7 @@
 """Imports point one way, and each library stays in the file that owns it."""
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,40 @@ def test_imports_point_one_way(file):
         if parts[0] != "gan_da_jax" or here == "__init__" or len(parts) < 2 or parts[1] not in RANK:
             continue
         assert RANK[parts[1]] <= RANK[here], f"{here} imports {name}"
+
+
+def module(file: Path) -> str:
+    return ".".join(["gan_da_jax", *file.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
+
+
+def circle(arrows: dict[str, set[str]]) -> list[str]:
+    """Some names that import each other in a circle; [] where there is none."""
+    try:
+        graphlib.TopologicalSorter(arrows).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_neither_modules_nor_folders_import_each_other_in_circles():
+    known = {module(file) for file in FILES}
+    arrows = {}
+    for file in FILES:
+        names = {name if name in known else name.rpartition(".")[0] for name in imported(file)}
+        arrows[module(file)] = names & known - {module(file)}
+    assert circle(arrows) == []
+    folders = {}
+    for here, names in arrows.items():
+        parts = {name.split(".")[1] for name in names if name.count(".")}
+        folders.setdefault(here.split(".")[1] if here.count(".") else "", set()).update(parts)
+    for here, names in folders.items():
+        names.discard(here)
+    assert circle(folders) == []
+
+
+def test_a_circle_is_found():
+    assert set(circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})) == {"a", "b", "c"}
+    assert circle({"a": {"b", "c"}, "b": {"c"}}) == []
 
 
 @pytest.mark.parametrize(

@@ -9,21 +9,23 @@ from pathlib import Path
 
 from gan_da_jax.audit import bundle
 from gan_da_jax.audit.finding import Differs, Finding, Noted, Unchecked, difference, find
-from gan_da_jax.audit.recomputed import Again
-from gan_da_jax.audit.recorded import Files
+from gan_da_jax.audit.recomputed import Recomputed
+from gan_da_jax.audit.recorded import Recorded
 from gan_da_jax.data import dataset
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io, schemas
 from gan_da_jax.report import build, study_file
 from gan_da_jax.runs import environment
+from gan_da_jax.runs.arm import Arm
 from gan_da_jax.runs.config import source_name
 
 
-def of_run(one: Again, start: int, end: int) -> Iterator[Finding]:
+def of_run(one: Recorded, again: Recomputed, start: int, end: int) -> Iterator[Finding]:
     """Audits a run.
 
     Args:
-        one: the run.
+        one: the files of the run.
+        again: what computes the same again.
         start: the step from which it is trained again, of a checkpoint or 0.
         end: of the next checkpoint, to which that is to lead, 0 if there is none; it and the last one are scored again.
     """
@@ -33,16 +35,16 @@ def of_run(one: Again, start: int, end: int) -> Iterator[Finding]:
     yield find("files", one.check_files)
     yield find("checkpoints", one.check_checkpoints)
     yield find("data set", one.check_dataset)
-    yield find("source", one.source_again)
-    yield find("generated images", one.generated_again)
-    yield find("training", lambda: one.train_again(start, end))
+    yield find("source", again.source_again)
+    yield find("generated images", again.generated_again)
+    yield find("training", lambda: again.train_again(start, end))
     for step in sorted({end, *one.saved[-1:]} - {0}):
-        yield find(f"samples of {step}", lambda step=step: one.sample_again(step))
-        yield find(f"scores of {step}", lambda step=step: one.score_again(step))
+        yield find(f"samples of {step}", lambda step=step: again.sample_again(step))
+        yield find(f"scores of {step}", lambda step=step: again.score_again(step))
     yield find("environment", one.check_environment)
 
 
-def of_folder(workdir: Path, runs: list[Files]) -> Iterator[Finding]:
+def of_folder(workdir: Path, runs: list[Recorded]) -> Iterator[Finding]:
     """Audits what a folder holds beside its runs: the plan of a study, the report, and the list of a bundle."""
     if (workdir / bundle.SUMS).is_file():
         yield find("bundle", lambda: _bundle(workdir))
@@ -69,32 +71,30 @@ def _bundle(workdir: Path) -> str:
     return f"{count} files with the hashes of {bundle.SUMS}"
 
 
-def _study(workdir: Path, runs: list[Files]) -> str:
+def _study(workdir: Path, runs: list[Recorded]) -> str:
     """study.json is as it was written, and the runs are those it plans, each in its own folder."""
     if not (workdir / "study.json").is_file():
-        raise Unchecked("the folder is not that of a study: it has no study.json")
+        raise Unchecked("the folder is not a study: it has no study.json")
     noted = io.read_json(workdir / "study.json")
     schemas.require(noted, schemas.STUDY, str(workdir / "study.json"))
     if io.seal(noted) != noted:
-        raise Differs("study.json was edited: its sha256 is that of something else")
+        raise Differs("study.json was edited: its sha256 does not fit its content")
     planned = {f"{arm}/seed{seed}" for arm in noted["arms"] for seed in noted["seeds"]}
     found = {one.workdir.relative_to(workdir).as_posix(): one for one in runs}
     for name in sorted(planned - found.keys() - set(failed(workdir))):
         raise Differs(f"{name} is in study.json, but not in the folder")
     for name, one in found.items():
-        policy = one.config.augment.policy
-        arm = policy if policy == "none" else f"{policy}@{one.config.augment.count}"
-        holds = f"{source_name(one.config).replace('/', '_')}/{arm}/seed{one.config.seed}"
+        holds = Arm.of(one.config).folder(source_name(one.config).replace("/", "_"), one.config.seed)
         if name in planned and name != holds:
             raise Differs(f"{name} holds the run {holds}")
     return f"study.json: {len(planned)} runs planned, {len(noted['failed'])} failed, the others are there"
 
 
-def _originals(runs: list[Files]) -> str:
+def _originals(runs: list[Recorded]) -> str:
     """The arms of a study have the very same originals, for each seed."""
     first: dict[tuple, tuple[str, list[str]]] = {}
     for one in runs:
-        made = dataset.read(one.workdir / "dataset")
+        made = dataset.read(one.folder.dataset)
         hashes = [row["sha256"] for row in made["records"] if row["op"] == "original"]
         key = (source_name(one.config), one.config.data.image_size, one.config.seed)
         name, known = first.setdefault(key, (str(one.workdir), hashes))
@@ -116,18 +116,18 @@ def _summary(workdir: Path) -> str:
     return "summary.json and summary.csv are what the runs' scores come to"
 
 
-def _pages(workdir: Path, runs: list[Files]) -> str:
+def _pages(workdir: Path, runs: list[Recorded]) -> str:
     page = workdir / "report" / "index.html"
     if not page.is_file():
         raise Unchecked("there is no report")
-    title = re.search("<title>(.*): data augmentation", page.read_text())  # that of the folder when it was written
+    title = re.search("<title>(.*): data augmentation", page.read_text())  # the name of the folder when it was written
     files = build.pages(build.gather(workdir), html.unescape(title[1]) if title else workdir.resolve().name)
     differing = [name for name, data in files.items() if not _holds(workdir / name, data)]
     differing += [f"report/{path.name}" for path in build.stale(workdir, files)]
     if not differing:
         return f"{len(files)} files drawn again, the same byte for byte"
     now = environment.current()["versions"]
-    drawn = [one.recorded["versions"] for one in runs]
+    drawn = [one.config_json["versions"] for one in runs]
     for package in ("matplotlib", "pillow"):
         if any(versions.get(package) != now[package] for versions in drawn):
             raise Noted(f"{differing[0]} is drawn otherwise by another {package}, and was not compared")

@@ -1,7 +1,7 @@
 """What the files of a run say, computed once more.
 
-Where the environment is that of a recorded number, it must come out the same bit for bit; elsewhere float sums are
-rounded otherwise, which training makes grow from step to step, and the tolerances below hold.
+In the environment that a number was recorded in, it must be the same bit for bit. Elsewhere float sums are rounded
+otherwise, training makes the difference grow from step to step, and the tolerances below hold.
 """
 
 import json
@@ -13,9 +13,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax import gan, prng
+from gan_da_jax import gan
 from gan_da_jax.audit.finding import Differs, Unchecked, difference
-from gan_da_jax.audit.recorded import Files, pixels, pool_of
+from gan_da_jax.audit.recorded import Recorded, pixels, pool_of
 from gan_da_jax.augment import policy
 from gan_da_jax.classifiers import registry as classifiers
 from gan_da_jax.classifiers.registry import Classifier
@@ -26,11 +26,12 @@ from gan_da_jax.errors import UserError
 from gan_da_jax.evaluation import scorer
 from gan_da_jax.files import checkpoint
 from gan_da_jax.pipeline import pools
+from gan_da_jax.pipeline.train import averages, loop_of
 from gan_da_jax.progress import Progress
-from gan_da_jax.runs import environment
-from gan_da_jax.runs import folder as run
+from gan_da_jax.runs import environment, networks
+from gan_da_jax.runs.arm import BASELINE, sibling
 from gan_da_jax.runs.config import generator_config, generator_workdir
-from gan_da_jax.training import sampling
+from gan_da_jax.runs.folder import Run, is_run, samples_name
 
 PIXELS = 2  # levels of 255 by which a pixel may differ
 SCORES = 0.05  # by which a score may differ, of its size; by which a share of 0..1 may differ
@@ -42,25 +43,29 @@ LOSSES = 0.05  # by which the mean losses of an epoch that is near may differ, o
 STATES = {NEAR: 0.4, FAR: 1.0}  # how far apart states may end, of the way that the parameters went
 
 
-class Again(Files):
-    """A run, and the checks that compute; they give or raise what those of its files do."""
+class Recomputed:
+    """The checks of a run that compute; they give or raise what the checks of its files do."""
 
-    def __init__(self, workdir: Path, *, cache: Path):
-        """Reads the files of the run in `workdir`; what is learnt of its originals is kept in the folder `cache`."""
-        super().__init__(workdir)
-        self._cache = cache
+    def __init__(self, recorded: Recorded, *, cache: Path):
+        """Takes a run's files; what is learnt of its originals is kept in the folder `cache`."""
+        self._recorded, self._cache = recorded, cache
         self._states: dict[int, gan.State] = {}
         self._judges: dict[tuple, scorer.Judge] = {}
 
-    def state(self, step: int) -> gan.State:
-        """As that of `Files`; it is read once, for these checks need few."""
+    @property
+    def _run(self) -> Run:
+        return self._recorded.run
+
+    def _state(self, step: int) -> gan.State:
+        """Reads the state at a checkpoint once, on the host; these checks need few."""
         if step not in self._states:
-            self._states[step] = super().state(step)
+            self._states[step] = self._recorded.state(step)
         return self._states[step]
 
     def source_again(self) -> str:
         """The source gives the originals again, where it is at hand."""
-        config, made = self.config.copy_and_resolve_references(), dataset.read(self.workdir / "dataset")
+        run = self._run
+        config, made = run.config.copy_and_resolve_references(), dataset.read(run.dataset)
         data = config.data
         if data.source in ("folder", "zip"):
             known = filter(None, (data.path, made["source"]["path"]))
@@ -80,7 +85,7 @@ class Again(Files):
         if place := difference(found, source):
             raise Differs(f"manifest.json, source: {place}")
         for pool, array in images.items():
-            kept = self.pool(pool, len(array))
+            kept = self._recorded.pool(pool, len(array))
             for row in made["records"]:
                 if pool_of(row["op"]) == pool and row["source_id"] != ids[pool][row["source_index"]]:
                     raise Differs(f"manifest.json, record {row['index']}: {row['source_id']} is not the source's")
@@ -91,59 +96,55 @@ class Again(Files):
 
     def generated_again(self) -> str:
         """The GAN of the other run makes the `generated` images again."""
-        sizes = policy.pool_sizes(policy.parse(self.config.augment.policy), self.config.augment.count)
+        run = self._run
+        sizes = policy.pool_sizes(policy.parse(run.config.augment.policy), run.config.augment.count)
         if "generated" not in sizes:
-            return "none in this data set"
-        base = generator_config(self.config)
-        beside = self.workdir.absolute().parents[1] / "none" / self.workdir.absolute().name  # as in a study
-        own = self.workdir / "generator"
-        places = (beside, own, generator_workdir(self.config, self.workdir))
-        there = (place for place in places if (place / "config.json").is_file() and run.trained(base, place))
-        place = next(there, None)
+            return "this data set has no generated images"
+        base = generator_config(run.config)
+        places = (sibling(run.workdir, BASELINE), run.generator, generator_workdir(run.config, run.workdir))
+        place = next((place for place in places if is_run(place) and Run(base, place).trained), None)
         if place is None:
             raise Unchecked("the run whose GAN made them is not here")
-        again = pools.generated(self.config, place)
-        kept = self.pool("generated", sizes["generated"])
+        again = pools.generated(run.config, place)
+        kept = self._recorded.pool("generated", sizes["generated"])
         self._alike(kept, again, lambda i: f"dataset/generated.npy, image {i}: the GAN in {place} makes another")
         return f"{len(kept)} images made again by the GAN in {place}"
 
     def _alike(self, kept: np.ndarray, again: np.ndarray, name: Callable[[int], str]) -> None:
         """Holds images against those that were made again; `name` names one of them."""
-        known = set(run.environments(self.recorded))
-        allowed = 0 if known == {environment.digest(self.now)} and not environment.nondeterminism(self.now) else PIXELS
+        known, now = set(environment.recorded(self._recorded.config_json)), self._recorded.now
+        allowed = 0 if known == {environment.digest(now)} and not environment.nondeterminism(now) else PIXELS
         for i, (old, new) in enumerate(zip(kept, again, strict=True)):
             if np.abs(old.astype(int) - new).max() > allowed:
                 raise Differs(name(i))
 
     def _exact(self, row: dict) -> bool:
         """Whether what a line says must come out the same bit for bit."""
-        return row["environment_sha256"] == environment.digest(self.now) and not environment.nondeterminism(self.now)
+        now = self._recorded.now
+        return row["environment_sha256"] == environment.digest(now) and not environment.nondeterminism(now)
 
     def train_again(self, start: int, end: int) -> str:
         """Training leads from one checkpoint, or from the first state, to the other again, by the same losses."""
-        config, batch = self.config, self.config.train.batch_size
+        run, batch = self._run, self._run.schedule.batch_size
         if not end:
             raise Differs("no checkpoint is there to be trained to")
         if batch % jax.device_count():
             raise Unchecked(f"batches of {batch} cannot be split between {jax.device_count()} devices")
-        _, images = dataset.load(self.workdir / "dataset")
-        began = self.state(start) if start else parallel.host(run.initial_state(config))
-        state = parallel.replicate(began)
-        source, key = run.feed_of(config, images, limit=run.resident_bytes(config)), prng.stream(config.seed, "train")
-        advance = parallel.training_steps(run.network(config), scattered=source.streamed)
-        progress = Progress(f"{self.workdir}: steps {start} to {end} again", total=end - start, unit="steps")
+        _, images = dataset.load(run.dataset)
+        began = self._state(start) if start else parallel.host(networks.initial_state(run.config))
+        state, loop = parallel.replicate(began), loop_of(run, images, limit=networks.resident_bytes(run.config))
+        progress = Progress(f"{run}: steps {start} to {end} again", total=end - start, unit="steps")
         bits, furthest, done = True, 0.0, start
-        for row in (row for row in self.metrics if start < row["step"] <= end):
+        for row in (row for row in self._recorded.metrics if start < row["step"] <= end):
             exact, near = self._exact(row), row["step"] <= start + NEAR or done == start
             if not (exact or near or end <= start + FAR):
                 break
             measured = []
-            while (step := int(state.step)) < row["step"]:
-                state, metrics = advance(state, *source.take(step, row["step"] - step), key)
-                count = int(state.step) - step
-                measured.append({name: values[:count] for name, values in parallel.host(metrics).items()})
-                progress.advance(count)
-            for name, value in run.averages(measured).items():
+            for chunk in loop.run(state, to=row["step"]):
+                state = chunk.state
+                measured.append(chunk.metrics)
+                progress.advance(chunk.count)
+            for name, value in averages(measured).items():
                 bits = bits and value == row[name]
                 allowed = 0 if exact else LOSSES * max(1, abs(row[name])) if near else np.inf
                 if not abs(value - row[name]) <= allowed:
@@ -166,9 +167,9 @@ class Again(Files):
 
     def _distance(self, step: int, began: gan.State, again: gan.State) -> tuple[str, float]:
         """Where a state that was trained again differs from the saved one, and how far apart their parameters are."""
-        if step not in self.saved:
+        if step not in self._recorded.saved:
             return "training leads to another state than was noted", 0.0
-        saved = self.state(step)
+        saved = self._state(step)
         pairs = zip(jax.tree_util.tree_leaves_with_path(saved), jax.tree.leaves(again), strict=True)
         named = [(jax.tree_util.keystr(path), old, new) for (path, old), new in pairs]
         name, old, new = next((one for one in named if not np.array_equal(one[1], one[2])), named[0])
@@ -179,9 +180,9 @@ class Again(Files):
 
     def sample_again(self, step: int) -> str:
         """A checkpoint's generator makes the picture in `samples` again."""
-        name, row = f"samples/step_{step:08d}.png", self._row(step)
-        grid = run.sample_grid(self.config, sampling.sampler(run.network(self.config)), self.state(step).generator)
-        kept = pixels(self.workdir / name)
+        name, row = samples_name(step), self._row(step)
+        grid = networks.sample_grid(self._run.config, gan.shown(self._state(step)))
+        kept = pixels(self._run.workdir / name)
         far = np.abs(kept.astype(int) - grid).max() if kept.shape == grid.shape else 255
         if far > (0 if self._exact(row) else PIXELS):
             raise Differs(f"{name} is not what the generator of checkpoints/{step} makes: apart by {far} levels of 255")
@@ -189,7 +190,7 @@ class Again(Files):
 
     def _row(self, step: int) -> dict:
         """The line of metrics.jsonl at a checkpoint."""
-        found = next((row for row in self.metrics if row["step"] == step and "state_sha256" in row), None)
+        found = next((row for row in self._recorded.metrics if row["step"] == step and "state_sha256" in row), None)
         if found is None:
             raise Differs(f"checkpoints/{step} is in no line of metrics.jsonl")
         return found
@@ -197,16 +198,16 @@ class Again(Files):
     def score_again(self, step: int) -> str:
         """The last scores of a checkpoint, by each judge, and the files beside them, come out again."""
         rows = {}
-        for row in self.scores:
+        for row in self._recorded.scores:
             if row["step"] == step:
                 by = tuple(row[name] for name in ("classifier", "tap", "samples", "splits", "repeat"))
                 rows[by] = row
         if not rows:
             raise Unchecked("the checkpoint was not evaluated")
-        state, same = self.state(step), True
+        state, same = self._state(step), True
         for row in rows.values():
             exact = self._exact(row)
-            again, _ = self._judge(row, exact).score(state.generator, step, row["repeat"], lambda count: None)
+            again, _ = self._judge(row, exact).score(gan.shown(state), step, row["repeat"], lambda count: None)
             again = json.loads(json.dumps(again))
             found = {name: row.get(name) for name in again}
             same = same and found == again
@@ -219,13 +220,13 @@ class Again(Files):
         classifier, settings = self._classifier(config, row, exact), config.evaluate
         key = (classifier, settings.tap, settings.samples, settings.splits, settings.classes)
         if key not in self._judges:
-            originals = self.pool("originals", config.data.count)
-            self._judges[key] = scorer.Judge(config, originals, classifier, what=str(self.workdir), cache=self._cache)
+            originals = self._recorded.pool("originals", config.data.count)
+            self._judges[key] = scorer.Judge(config, originals, classifier, what=str(self._run), cache=self._cache)
         return self._judges[key]
 
     def _as_scored(self, row: dict) -> ConfigDict:
         """The config with which a line of scores.jsonl was made."""
-        config = self.config.copy_and_resolve_references()
+        config = self._run.config.copy_and_resolve_references()
         settings = config.evaluate
         if row["classifier"] not in classifiers.CLASSIFIERS:
             raise Differs(f"scores.jsonl, step {row['step']}: there is no classifier {row['classifier']!r}")
@@ -238,7 +239,7 @@ class Again(Files):
 
     def _classifier(self, config: ConfigDict, row: dict, exact: bool) -> Classifier:
         name, given = row["classifier"], config.evaluate.weights
-        carried = carried_classifier(self.workdir, name)
+        carried = carried_classifier(self._run.workdir, name)
         if carried is not None and carried.is_file():
             classifier, where = classifiers.CLASSIFIERS[name].load(str(carried)), carried
         else:

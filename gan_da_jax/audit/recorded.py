@@ -12,41 +12,57 @@ from PIL import Image
 from gan_da_jax import gan
 from gan_da_jax.audit.finding import Differs, Noted, Unchecked, difference
 from gan_da_jax.augment import OPS, policy
-from gan_da_jax.data import dataset as manifest
+from gan_da_jax.data import dataset
 from gan_da_jax.devices import parallel
 from gan_da_jax.errors import UserError
-from gan_da_jax.files import checkpoint, io
+from gan_da_jax.files import io
 from gan_da_jax.pipeline import pools
 from gan_da_jax.runs import environment
-from gan_da_jax.runs import folder as run
 from gan_da_jax.runs.config import augmented_count, recorded, restored, source_name
+from gan_da_jax.runs.folder import SHOWN, Folder, Run
 
-_SHOWN = ("samples", "probabilities", "certainty", "memorisation")  # folders in which each file is in some line
 
+class Recorded:
+    """The files of a run, and the checks of them; each says what it has found the same, or raises what `finding` knows.
 
-class Files:
-    """A run, and the checks of its files; each says what it has found the same, or raises what `finding` knows."""
+    Attributes:
+        folder: names the files.
+        metrics: the lines of metrics.jsonl.
+        scores: the lines of scores.jsonl.
+        saved: the steps of the checkpoints that are there.
+        now: the environment of this process.
+    """
 
     def __init__(self, workdir: Path):
         """Reads the files of the run in `workdir`."""
-        self.workdir = workdir
-        self.metrics = io.read_jsonl(workdir / "metrics.jsonl")
-        self.scores = io.read_jsonl(workdir / "scores.jsonl")
-        self.saved = checkpoint.steps(workdir / "checkpoints")
+        self.folder = Folder(workdir)
+        self.metrics = io.read_jsonl(self.folder.metrics)
+        self.scores = io.read_jsonl(self.folder.scores)
+        self.saved = self.folder.saved()
         self.now = environment.current()
 
-    @functools.cached_property
-    def recorded(self) -> dict:
-        """What config.json says; a `UserError` if it is no such file."""
-        return run.recorded(self.workdir)
+    @property
+    def workdir(self) -> Path:
+        """The folder of the run."""
+        return self.folder.workdir
 
     @functools.cached_property
-    def config(self) -> ConfigDict:
-        """The recorded config; a `Differs` if it is none."""
+    def config_json(self) -> dict:
+        """What config.json says; a `UserError` if it is no such file."""
+        return self.folder.read_config_json()
+
+    @functools.cached_property
+    def run(self) -> Run:
+        """The run that config.json describes; a `Differs` if it describes none."""
         try:
-            return restored(self.recorded["config"])
+            return Run(restored(self.config_json["config"]), self.workdir)
         except UserError as error:
             raise Differs(f"config.json: {error}") from None
+
+    @property
+    def config(self) -> ConfigDict:
+        """The config of that run."""
+        return self.run.config
 
     def stretch(self, step: int | None) -> tuple[int, int]:
         """A checkpoint to train from again, and the one that it leads to; 0 is the state before the first step.
@@ -66,15 +82,15 @@ class Files:
         step = secrets.choice(starts) if step is None else step
         if step not in starts:
             raise UserError(
-                f"--step={step} is no checkpoint of {self.workdir} that another one follows; there are: "
+                f"--step={step} must be 0 or a checkpoint of {self.workdir} that another one follows: "
                 f"{', '.join(map(str, starts))}"
             )
         return step, next(saved for saved in self.saved if saved > step)
 
     def check_config(self) -> str:
         """config.json is as it was written, and holds a config."""
-        if io.seal(self.recorded) != self.recorded:
-            raise Differs("config.json was edited: its sha256 is that of something else")
+        if io.seal(self.config_json) != self.config_json:
+            raise Differs("config.json was edited: its sha256 does not fit its content")
         fields = len(recorded(self.config.to_dict()))
         return f"config.json: {fields} fields, as it was written"
 
@@ -88,24 +104,24 @@ class Files:
                     f"metrics.jsonl, step {row['step']}: it is said to follow on step {row['step'] - row['steps']}"
                 )
             done = row["step"]
-        if done != run.total_steps(self.config):
-            raise Differs(f"metrics.jsonl ends with step {done}, the training with {run.total_steps(self.config)}")
+        if done != self.run.schedule.steps:
+            raise Differs(f"metrics.jsonl ends with step {done}, the training with {self.run.schedule.steps}")
         noted = {row["step"] for row in self.metrics if "state_sha256" in row}
-        for step in run.checkpoint_steps(self.config):
+        for step in self.run.schedule.checkpoints:
             if step not in noted:
                 raise Differs(f"metrics.jsonl notes no checkpoint at step {step}, where config.json plans one")
         return f"metrics.jsonl: {len(self.metrics)} lines to step {done}, none edited, missing or added"
 
     def check_scores(self) -> str:
         """scores.jsonl has all its lines, and every checkpoint its scores."""
-        if not (self.workdir / "scores.jsonl").exists():
+        if not self.folder.scores.exists():
             raise Unchecked("the run was not evaluated")
         self._lines("scores.jsonl", self.scores)
         sets: dict[tuple, set[tuple[int, int]]] = {}
         for row in self.scores:
             by = tuple(row[name] for name in ("classifier", "weights_sha256", "tap", "samples", "splits"))
             sets.setdefault(by, set()).add((row["step"], row["repeat"]))
-        planned = run.checkpoint_steps(self.config)
+        planned = self.run.schedule.checkpoints
         for by, found in sets.items():
             repeats = range(1 + max(repeat for _, repeat in found))
             for step, repeat in itertools.product((step for step in self.saved if step in planned), repeats):
@@ -125,12 +141,12 @@ class Files:
                     f"{name}, line {number} (step {row.get('step')}): edited, or not after the line before it"
                 )
             before = row["sha256"]
-            position = run.position(self.config, row["step"])
+            position = self.run.schedule.position(row["step"])
             if not position.items() <= row.items():
                 raise Differs(
                     f"{name}, line {number}: step {row['step']} is at epoch {position['epoch']:g} of this config"
                 )
-            if row["environment_sha256"] not in run.environments(self.recorded):
+            if row["environment_sha256"] not in environment.recorded(self.config_json):
                 raise Differs(f"{name}, line {number}: made in an environment that config.json does not tell of")
         if whole != len(rows):
             raise Differs(f"{name} has {whole} lines, {len(rows)} of which are JSON objects")
@@ -143,11 +159,11 @@ class Files:
         for name, (sha256, step) in noted.items():
             path = self.workdir / name
             if not path.is_file():
-                if step in (*self.saved, *run.checkpoint_steps(self.config)):
+                if step in (*self.saved, *self.run.schedule.checkpoints):
                     raise Differs(f"{name} is missing")
             elif io.file_sha256(path) != sha256:
                 raise Differs(f"{name} is not the file that was written: its SHA-256 is another")
-        for folder in _SHOWN:
+        for folder in SHOWN:
             for path in sorted((self.workdir / folder).glob("*")):
                 if f"{folder}/{path.name}" not in noted and not path.name.startswith("."):
                     raise Differs(f"{folder}/{path.name} is in no line of metrics.jsonl or scores.jsonl")
@@ -155,30 +171,29 @@ class Files:
 
     def check_checkpoints(self) -> str:
         """Every checkpoint that is kept is what was saved; only scored ones may be gone."""
-        planned = run.checkpoint_steps(self.config)
+        planned = self.run.schedule.checkpoints
         scored = {row["step"] for row in self.scores}
         for step in planned:
             if step not in self.saved and (step not in scored or step == planned[-1]):
                 raise Differs(f"checkpoints/{step} is missing")
         for step in self.saved:
-            run.saved_state(self.config, self.workdir, step)
+            self.run.saved_state(step)
         return f"{len(self.saved)} of {len(planned)} kept, with the state_sha256 of metrics.jsonl"
 
     def state(self, step: int) -> gan.State:
         """The state at a checkpoint that is what was saved, on the host; a `UserError` if it is not."""
-        return parallel.host(run.saved_state(self.config, self.workdir, step))
+        return parallel.host(self.run.saved_state(step))
 
     def check_dataset(self) -> str:
         """The manifest is what config.json and the images come to, record by record."""
-        dataset, config = self.workdir / "dataset", self.config
-        made = manifest.read(dataset)
+        config, made = self.config, dataset.read(self.folder.dataset)
         parts, rows = policy.parse(config.augment.policy), made["records"]
         sizes = {"originals": config.data.count} | policy.pool_sizes(parts, config.augment.count)
         images = {pool: self.pool(pool, count) for pool, count in sizes.items()}
         ids: dict[str, dict[int, str]] = {pool: {} for pool in images}
         for row in rows:
             ids[pool_of(row["op"])].setdefault(row["source_index"], row["source_id"])
-        again, _ = manifest.build(
+        again, _ = dataset.build(
             source=made["source"],
             policy_text=config.augment.policy,
             count=augmented_count(config),
@@ -200,13 +215,13 @@ class Files:
         said |= {"image_size": data.image_size, "resize": data.resize}
         if found := difference(made["source"], made["source"] | said):
             raise Differs(f"manifest.json, source: {found}")
-        if not np.array_equal(pixels(dataset / "preview.png"), pools.preview(parts, images)):
+        if not np.array_equal(pixels(self.folder.preview), pools.preview(parts, images)):
             raise Differs("dataset/preview.png does not show these images")
         return f"{len(rows)} records, each with its op, original and pixels"
 
     def pool(self, pool: str, count: int) -> np.ndarray:
         """The images of a pool, uint8 [count, S, S, 3]; a `Differs` if there are others."""
-        array, size = io.load_array(self.workdir / "dataset" / f"{pool}.npy"), self.config.data.image_size
+        array, size = io.load_array(self.folder.pool(pool)), self.config.data.image_size
         if array.dtype != np.uint8 or array.shape != (count, size, size, 3):
             raise Differs(
                 f"dataset/{pool}.npy holds {array.dtype} {list(array.shape)}, not uint8 {[count, size, size, 3]}"
@@ -215,7 +230,7 @@ class Files:
 
     def check_environment(self) -> str:
         """Versions, devices and flags are as they were, and such that numbers can be the same."""
-        then = list(run.environments(self.recorded).values())
+        then = list(environment.recorded(self.config_json).values())
         notes = {f"then: {environment.nondeterminism(one)}" for one in then if environment.nondeterminism(one)}
         if reason := environment.nondeterminism(self.now):
             notes.add(f"now: {reason}")

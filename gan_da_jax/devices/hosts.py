@@ -1,4 +1,4 @@
-"""The processes of one command: process 0 runs it and writes all files, the others lend it their devices.
+"""The processes of one command: process 0 runs it and writes all files, the others only contribute their devices.
 
 What process 0 decides (which run, which steps next, when to stop) it tells the others, so that nobody has to come to
 the same decision on their own. Messages go through JAX's coordination service, on which one may wait for hours; states
@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
-from jax._src import distributed  # the service's keys and values have no public name
 
 from gan_da_jax.errors import Interrupted, UserError
 
@@ -41,8 +40,9 @@ def connect(*, coordinator_address: str | None, num_processes: int | None, proce
         process_id: which of them this is, from 0.
 
     Raises:
-        UserError: something is missing or impossible, or the others do not come.
+        UserError: something is missing or impossible, the others do not come, or this JAX has no service for messages.
     """
+    _service()
     given = (coordinator_address, num_processes, process_id)
     if coordinator_address is not None and not coordinator_address.rpartition(":")[2].isdecimal():
         raise UserError(f"--coordinator_address={coordinator_address} is not HOST:PORT, as in 10.0.0.1:8476")
@@ -157,7 +157,7 @@ def in_step() -> Iterator[None]:
 
 
 def _not_met() -> None:
-    state = distributed.global_state
+    state = _service()
     print(
         f"error: --distributed: the {state.num_processes} processes have not all met at {state.coordinator_address} "
         f"within {CONNECT_SECONDS} s: check that address, --num_processes, and that each of them has started",
@@ -167,8 +167,19 @@ def _not_met() -> None:
     os._exit(2)  # the call that waits for them cannot be ended otherwise
 
 
+def _service() -> Any:
+    """Return JAX's coordination service. Its messages have no public name: nothing else here imports a private one."""
+    try:
+        from jax._src.distributed import global_state
+    except ImportError:
+        raise UserError(
+            f"--distributed does not work with JAX {jax.__version__}: install a version that gan_da_jax asks for"
+        ) from None
+    return global_state
+
+
 def _client() -> Any:
-    return distributed.global_state.client
+    return _service().client
 
 
 def _wait_for(key: str) -> str:
@@ -182,7 +193,9 @@ def _wait_for(key: str) -> str:
 
 def _lost(error: Exception) -> Lost:
     reason = " ".join(str(error).split())[:200]
-    return Lost(f"another process of this command has gone ({reason}); all of it ends, and the same command continues")
+    return Lost(
+        f"Lost contact with another process ({reason}). Stopping all processes; run the same command again to resume."
+    )
 
 
 _told, _heard, _answered = itertools.count(), itertools.count(), itertools.count()

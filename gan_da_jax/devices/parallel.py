@@ -8,8 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_da_jax.gan import update as gan_lib
-
 AXIS = "devices"
 
 # Without YNNPACK, XLA runs a large network forward a fifth faster on a CPU; training steps run faster with it.
@@ -62,7 +60,7 @@ def share(tree: Any) -> Any:
 
     bits = [np.asarray(leaf) for leaf in jax.tree.leaves(host(tree))]
     bits = [leaf.view(f"u{leaf.dtype.itemsize}") for leaf in bits]
-    numbers = _mine(np.arange(jax.device_count())[None])[0, :, 0]
+    numbers = mine(np.arange(jax.device_count())[None])[0, :, 0]
     shared = jax.pmap(share, axis_name=AXIS, in_axes=(0, None), out_axes=None)(numbers, bits)
     leaves = [np.asarray(new).view(old.dtype) for new, old in zip(host(shared), jax.tree.leaves(tree), strict=True)]
     return replicate(jax.tree.unflatten(jax.tree.structure(tree), leaves))
@@ -84,14 +82,14 @@ def scatter(images: np.ndarray, indices: np.ndarray) -> jax.Array:
     Returns:
         [devices of this process, K * batch / devices, ...], the first axis split between them.
     """
-    chosen = _mine(indices).swapaxes(0, 1)
+    chosen = mine(indices).swapaxes(0, 1)
     gathered = images[chosen.reshape(len(chosen), -1)]
     mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (AXIS,))
     placement = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
     return jax.block_until_ready(jax.device_put(gathered, placement))
 
 
-def _mine(indices: np.ndarray) -> np.ndarray:
+def mine(indices: np.ndarray) -> np.ndarray:
     """Splits the batches [K, batch] evenly between all devices: [K, devices of this process, batch / devices]."""
     mine = [i for i, device in enumerate(jax.devices()) if device.process_index == jax.process_index()]
     return indices.reshape(len(indices), jax.device_count(), -1)[:, mine]
@@ -102,34 +100,26 @@ def host(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_shards[0].data), tree)
 
 
-@functools.lru_cache(maxsize=4)  # what is compiled for one run serves the next one with such networks
-def training_steps(
-    gan: gan_lib.Gan, *, scattered: bool = False
-) -> Callable[..., tuple[gan_lib.State, dict[str, jax.Array]]]:
-    """Compiles `gan.run_steps` for all devices.
+def mapped(
+    function: Callable[..., Any], *, in_axes: Any, out_axes: Any, donate_argnums: int | tuple[int, ...] = ()
+) -> Callable[..., Any]:
+    """Compiles a function that takes an `axis_name` for all devices of all processes, see `jax.pmap`.
+
+    With an out_axes of None, what device 0 returns is taken unchecked: the function must return the same on all.
 
     Args:
-        gan: the networks and the optimizer.
-        scattered: whether each device has images of its own, as from `scatter`, which its indices then refer to.
-
-    Returns:
-        A function (state, images uint8 [N, S, S, 3], indices int32 [K, batch], count, key) -> (state, metrics [K])
-        where `batch` is the global batch, a multiple of the number of devices. State and images are whole on every
-        device (`replicate`), unless these are scattered; the state that is passed in is used up.
+        function: takes arrays, and by name `axis_name`.
+        in_axes: for each argument the axis that is split between the devices; None where all take the whole.
+        out_axes: likewise of what it returns.
+        donate_argnums: the argument whose memory is used for what it returns.
     """
-    # out_axes=None takes device 0's value unchecked: gan.update makes all devices agree, and a test holds it to that.
-    mapped = jax.pmap(
-        functools.partial(gan_lib.run_steps, gan, axis_name=AXIS),
+    return jax.pmap(
+        functools.partial(function, axis_name=AXIS),
         axis_name=AXIS,
-        in_axes=(None, 0 if scattered else None, 1, None, None),
-        out_axes=None,
-        donate_argnums=0,
+        in_axes=in_axes,
+        out_axes=out_axes,
+        donate_argnums=donate_argnums,
     )
-
-    def run(state, images, indices, count, key):
-        return mapped(state, images, _mine(indices), np.int32(count), key)
-
-    return run
 
 
 def batches(
@@ -137,8 +127,8 @@ def batches(
 ) -> Callable[[Any, np.ndarray], dict[str, np.ndarray]]:
     """Compiles a function of single examples for whole arrays of them, in equal batches over the local devices.
 
-    The last batch is filled up with copies of its last example, and what comes of them is cut off: no example is
-    dropped, none counts twice, and the results do not depend on `batch_size` beyond float rounding.
+    The last batch is filled up with copies of its last example, whose results are cut off: no example is dropped, none
+    counts twice, and the results do not depend on `batch_size` beyond float rounding.
 
     Args:
         function: (variables, [b, ...]) -> arrays [b, ...] by name, each row depending on its own example only.

@@ -16,8 +16,9 @@ from gan_da_jax.evaluation.thumbnails import thumbnails
 from gan_da_jax.files import io
 from gan_da_jax.metrics import classes, scores
 from gan_da_jax.metrics.memorisation import Nearest
-from gan_da_jax.runs import folder as run
+from gan_da_jax.runs import networks, schedule
 from gan_da_jax.runs.config import wanted_classes
+from gan_da_jax.runs.folder import stem
 from gan_da_jax.training import sampling
 
 # A line of scores.jsonl, and the files that belong to it: their bytes by their names within the run's folder.
@@ -78,7 +79,7 @@ class Judge:
         self._search = scores.copies(
             {"pixels": list(map(thumbnails, self._variants)), "features": [self._real[tap]]},
         )
-        self._sample = sampling.sampler(run.network(config))
+        self._sample = sampling.sampler(networks.network(config))
 
     def score(self, generator: Any, step: int, repeat: int, advance: Callable[[int], None]) -> Evaluation:
         """Evaluates one set of samples.
@@ -108,11 +109,11 @@ class Judge:
             copies,
         )
         reasons = {name: reason for part in parts for name, reason in part.pop("reasons").items()}
-        row = run.position(config, step) | {"repeat": repeat} | self._identity | self._of_real
+        row = schedule.of(config).position(step) | {"repeat": repeat} | self._identity | self._of_real
         row |= {name: found for part in parts for name, found in part.items()}
         row |= {"real_images": len(self._originals), "reasons": reasons | self._reasons}
         row["samples_sha256"] = io.sha256(images)
-        files = self._show(f"step_{step:08d}", images, found.get("logits"), nearest) if repeat == 0 else {}
+        files = self._show(stem(step), images, found.get("logits"), nearest) if repeat == 0 else {}
         row["files"] = {name: io.sha256(data) for name, data in files.items()}
         return row, files
 

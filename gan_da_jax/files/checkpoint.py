@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,25 @@ _HALF = ".orbax-checkpoint-tmp"  # in the names of what is none yet
 # A state is whole on every device, so process 0 has all of it: it saves and loads alone, and waits for no other.
 _ALONE = {"primary_host": 0, "active_processes": {0}, "barrier_sync_key_prefix": "gan_da"}
 
-# Orbax tells of every file that it opens, and of each error in many pages, from all its threads; it also raises it.
-logging.getLogger("absl").setLevel(logging.CRITICAL)
-
 
 class Damaged(UserError):
     """A checkpoint is not what was saved."""
+
+
+class Incompatible(UserError):
+    """A checkpoint is whole, but holds another tree of arrays than the one that is asked for."""
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences Orbax inside the block: it logs each file that it opens, and in many pages each error that it raises."""
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def steps(directory: Path) -> list[int]:
@@ -47,11 +61,12 @@ def save(directory: Path, step: int, state: Any) -> None:
             f"{directory / str(step)} takes {needed / 1e6:.1f} MB, and {free / 1e6:.1f} are free: make room, and go on"
         )
     try:
-        if jax.process_count() > 1:
-            _save_alone(directory.absolute() / str(step), state)
-        else:
-            with ocp.training.Checkpointer(directory.absolute(), cleanup_tmp_directories=True) as checkpointer:
-                checkpointer.save(step, state, force=True)  # else a step before the newest one is passed over
+        with _quiet():
+            if jax.process_count() > 1:
+                _save_alone(directory.absolute() / str(step), state)
+            else:
+                with ocp.training.Checkpointer(directory.absolute(), cleanup_tmp_directories=True) as checkpointer:
+                    checkpointer.save(step, state, force=True)  # else a step before the newest one is passed over
     except Exception as error:  # Orbax passes on what its threads meet, in exceptions of many kinds
         with contextlib.suppress(OSError):
             clean(directory)
@@ -77,19 +92,43 @@ def load(directory: Path, step: int, like: Any) -> Any:
     """Reads checkpoint `step` into the shapes, dtypes and device placement of the tree `like`.
 
     Raises:
-        Damaged: the checkpoint cannot be read, or is that of another network.
+        Damaged: the checkpoint cannot be read.
+        Incompatible: its arrays have other names, shapes or dtypes, so that other code or another network made it.
     """
     abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), like)
+    path = directory.absolute() / str(step)
     try:
         context = ocp.Context()
         for option, value in _ALONE.items():
             setattr(context.multiprocessing, option, value)
-        with context:
-            return ocp.load(directory.absolute() / str(step), abstract)
+        with _quiet(), context:
+            difference = _difference(_arrays(ocp.metadata(path).metadata), _arrays(abstract))
+            if not difference:
+                return ocp.load(path, abstract)
     except (PermissionError, MemoryError, jax.errors.JaxRuntimeError):  # says nothing of the checkpoint
         raise
     except Exception as error:  # on damaged files the readers raise almost anything
         raise Damaged(f"{directory / str(step)} cannot be read ({_reason(error)})") from error
+    raise Incompatible(
+        f"{directory / str(step)} was made by another version or for another network: {difference}. Keep that folder "
+        f"and use the versions in its run's config.json, or choose a new --workdir"
+    )
+
+
+def _arrays(tree: Any) -> dict[str, str]:
+    """The dtype and the shape of each array of a tree, by its name, such as generator/params/Dense_0/kernel."""
+    return {
+        "/".join(jax.tree_util.keystr((key,), simple=True) for key in path): f"{leaf.dtype}{list(leaf.shape)}"
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+def _difference(saved: dict[str, str], wanted: dict[str, str]) -> str:
+    """Says where the arrays of a checkpoint, as from `_arrays`, first differ from those wanted; "" if nowhere."""
+    for name in sorted(saved.keys() | wanted.keys()):
+        if saved.get(name) != wanted.get(name):
+            return f"its {name} is {saved.get(name, 'absent')}, where this run has {wanted.get(name, 'nothing')}"
+    return ""
 
 
 def set_aside(directory: Path, step: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
-from gan_da_jax.gan.dcgan import IMAGE_SIZES
+from gan_da_jax.gan import NETWORKS
 from gan_da_jax.metrics.over_seeds import KEYS
 
 
@@ -22,11 +22,15 @@ def _number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < 1e30  # neither NaN nor infinite, and so small when squared
 
 
+def _is_side(value: Any) -> bool:
+    return type(value) is int and any(value in network.image_sizes for network in NETWORKS.values())
+
+
 TEXT = Kind("a text", lambda value: isinstance(value, str))
 COUNT = Kind("a whole number of at least 0", lambda value: type(value) is int and 0 <= value < 2**53)
 NUMBER = Kind("a finite number", _number)
 POSITIVE = Kind("a finite number above 0", lambda value: _number(value) and value > 0)
-SIDE = Kind(f"one of {', '.join(map(str, IMAGE_SIZES))}", lambda value: type(value) is int and value in IMAGE_SIZES)
+SIDE = Kind("the size of the images of a network", _is_side)
 SHA256 = Kind("64 hex digits", lambda value: isinstance(value, str) and len(value) == 64 and value.isalnum())
 
 # A form is a kind; {name: form}, in which a name may be absent if it ends in ?; {...: form}, whatever the names;

@@ -14,6 +14,7 @@ from jax.typing import DTypeLike
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.gan import conv
+from gan_da_jax.gan.interface import Network
 
 IMAGE_SIZES = (32, 64, 128, 256)
 DTYPES = ("float32", "bfloat16")
@@ -117,3 +118,14 @@ class Discriminator(nn.Module):
         # To an image of one pixel the last layer, a convolution of 4x4, is a dense one.
         logits = nn.Dense(1, use_bias=False, kernel_init=_normal, dtype=self.dtype)(x.reshape(x.shape[0], -1))
         return logits[:, 0].astype(float)
+
+
+def build(
+    *, image_size: int, latent_dim: int, width: int, dtype: DTypeLike = jnp.float32
+) -> tuple[Generator, Discriminator]:
+    """Makes both halves of the DCGAN for square images, as `Network.build` says."""
+    del latent_dim  # the first layer takes it from its input
+    return Generator(image_size, width, dtype), Discriminator(image_size, width, dtype)
+
+
+NETWORK = Network(build, IMAGE_SIZES, DTYPES)

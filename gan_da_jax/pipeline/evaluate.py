@@ -1,77 +1,95 @@
-"""evaluate: WORKDIR/checkpoints -> samples -> scores.jsonl, one line a checkpoint and set of samples."""
+"""The step `evaluate`: checkpoints -> samples -> scores.jsonl, one line a checkpoint and set of samples."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax import gan
+from gan_da_jax.classifiers import registry
 from gan_da_jax.data import dataset
 from gan_da_jax.errors import UserError
 from gan_da_jax.evaluation import scorer
-from gan_da_jax.files import checkpoint, io
+from gan_da_jax.files import io
 from gan_da_jax.metrics.over_seeds import value, written
 from gan_da_jax.progress import Progress
 from gan_da_jax.report.arms import compare, group
-from gan_da_jax.runs import folder as run
 from gan_da_jax.runs.config import wanted_classes
+from gan_da_jax.runs.folder import Run
 from gan_da_jax.runs.read import read
 
 _HEADLINE = {"IS": "inception_score", "real images' IS": "real_inception_score", "FID": "fid", "KID": "kid"}
 
 
-def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
+def plan(run: Run) -> list[str]:
+    """Checks that a trained run can be scored, and says what that takes; a `UserError` if it cannot."""
+    run.check()
+    settings, steps = run.config.evaluate, _steps(run)
+    where = registry.check(settings.classifier, settings.weights, tap=settings.tap)
+    if not steps:
+        raise UserError(f"{run} holds no checkpoint; train it first, with the same --config and --workdir")
+    dataset.originals(run.dataset)
+    return [
+        f"{run}: would score {settings.repeats} x {settings.samples} samples of {len(steps)} checkpoints",
+        f"{run}: by {settings.classifier}, weights: {where}",
+    ]
+
+
+def evaluate(run: Run) -> Iterator[str]:
     """Scores every checkpoint that has no such score yet, beside and against the originals.
 
     Of checkpoints that are scored, only the newest `train.keep` and the best stay.
-    """
-    run.check(workdir, config)
-    settings = config.evaluate
-    saved, planned = checkpoint.steps(workdir / "checkpoints"), run.checkpoint_steps(config)
-    # An interrupted run has saved a step more, which one that was not interrupted has not.
-    steps = [step for step in saved if step in planned] or saved[-1:]
-    where = classifiers.check(settings.classifier, settings.weights, tap=settings.tap)
-    names, chosen = classifiers.CLASSIFIERS[settings.classifier].classes, wanted_classes(config)
-    if not steps:
-        raise UserError(f"{workdir} holds no checkpoint; train it first, with the same --config and --workdir")
-    originals = dataset.originals(workdir / "dataset")
-    if dry_run:
-        print(f"{workdir}: would score {settings.repeats} x {settings.samples} samples of {len(steps)} checkpoints")
-        print(f"{workdir}: by {settings.classifier}, weights: {where}")
-        return
 
-    run.sweep(workdir)
-    classifier = classifiers.load(settings.classifier, settings.weights, taps=())
+    Args:
+        run: the run; `plan` has accepted it.
+
+    Yields:
+        What happens, a line each.
+    """
+    settings = run.config.evaluate
+    originals = dataset.originals(run.dataset)
+    run.sweep()
+    classifier = registry.load(settings.classifier, settings.weights, taps=())
     tap = settings.tap or classifier.usual_tap
     classifier.require((tap,))
-    named = [names[number] for number in chosen]
-    identity = scorer.identity(config, classifier)
-    done = {
-        (row["step"], row["repeat"])
-        for row in io.read_jsonl(workdir / "scores.jsonl")
-        if identity.items() <= row.items()
-        and "leakage" in row
-        and (row["classes"] or {"wanted": named})["wanted"] == named
-    }
-    todo = [(step, repeat) for step in steps for repeat in range(settings.repeats) if (step, repeat) not in done]
+    todo = _todo(run, scorer.identity(run.config, classifier))
     if not todo:
-        run.drop_scored(config, workdir, _best(workdir))
-        print(f"{workdir}: all checkpoints are scored already")
+        run.drop_scored(_best(run.workdir))
+        yield f"{run}: all checkpoints are scored already"
         return
 
-    judge = scorer.Judge(config, originals, classifier, what=str(workdir))
-    machine = run.visit(workdir)
-    progress = Progress(f"{workdir}: scores", total=len(todo) * settings.samples)
-    for step in dict.fromkeys(step for step, _ in todo):
-        generator = run.trained_state(config, workdir, step).generator
-        for repeat in (repeat for at, repeat in todo if at == step):
-            row, files = judge.score(generator, step, repeat, progress.advance)
-            for name, data in files.items():
-                io.write_atomic(workdir / name, data)
-            io.append_sealed(workdir / "scores.jsonl", row | {"environment_sha256": machine})
-    progress.close()
-    run.drop_scored(config, workdir, _best(workdir))
+    judge = scorer.Judge(run.config, originals, classifier, what=str(run))
+    machine = run.visit()
+    with Progress(f"{run}: scores", total=len(todo) * settings.samples) as progress:
+        for step in dict.fromkeys(step for step, _ in todo):
+            generator = gan.shown(run.trained_state(step))
+            for repeat in (repeat for at, repeat in todo if at == step):
+                row, files = judge.score(generator, step, repeat, progress.advance)
+                for name, data in files.items():
+                    io.write_atomic(run.workdir / name, data)
+                io.append_sealed(run.scores, row | {"environment_sha256": machine})
+    run.drop_scored(_best(run.workdir))
     shown = ", ".join(f"{label} {written(value(row, key))}" for label, key in _HEADLINE.items())
-    print(f"{workdir}: step {step} by {classifier.name}, tap {tap}: {shown}")
+    yield f"{run}: step {step} by {classifier.name}, tap {tap}: {shown}"
+
+
+def _steps(run: Run) -> list[int]:
+    """The checkpoints that are scored. An interrupted run has saved a step more, which others have not."""
+    saved = run.saved()
+    return [step for step in saved if step in run.schedule.checkpoints] or saved[-1:]
+
+
+def _todo(run: Run, identity: dict) -> list[tuple[int, int]]:
+    """The checkpoints and sets of samples that have no score of this identity, by step and number of the set."""
+    names = registry.CLASSIFIERS[run.config.evaluate.classifier].classes
+    wanted = [names[number] for number in wanted_classes(run.config)]
+    done = {
+        (row["step"], row["repeat"])
+        for row in io.read_jsonl(run.scores)
+        if identity.items() <= row.items()
+        and "leakage" in row  # lines of versions that had no leakage meters are not whole
+        and (row["classes"] or {"wanted": wanted})["wanted"] == wanted
+    }
+    sets = [(step, repeat) for step in _steps(run) for repeat in range(run.config.evaluate.repeats)]
+    return [one for one in sets if one not in done]
 
 
 def _best(workdir: Path) -> set[int]:

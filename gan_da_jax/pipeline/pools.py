@@ -1,4 +1,4 @@
-"""The images that a run's data set is made of: real ones, of its source, and those of a GAN; the same each time."""
+"""The images that a run's data set is made of, the same each time: real ones of its source, and samples of a GAN."""
 
 import functools
 import os
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax import augment
+from gan_da_jax import augment, gan
 from gan_da_jax.augment import policy
 from gan_da_jax.data.sources import SOURCES
 from gan_da_jax.data.sources.images import Images
 from gan_da_jax.errors import UserError
-from gan_da_jax.runs import folder as run
 from gan_da_jax.runs.config import generator_config, source_name
+from gan_da_jax.runs.folder import Run
 from gan_da_jax.training import sampling
 
 
@@ -29,7 +29,7 @@ def real(config: ConfigDict) -> tuple[dict[str, np.ndarray], dict[str, list[str]
 
     Returns:
         Pools uint8 [n, S, S, 3] by name, `originals` and where the policy needs it `more`; the names of the images in
-        each pool, in those of `generated` too; and what a manifest says of the source.
+        each pool, and of `generated` ones; and what a manifest says of the source.
     """
     data = config.data
     sizes = policy.pool_sizes(policy.parse(config.augment.policy), config.augment.count)
@@ -71,13 +71,13 @@ def generated(config: ConfigDict, place: Path) -> np.ndarray:
     Raises:
         UserError: it is not trained as long as the config says.
     """
-    base = generator_config(config)
+    base = Run(generator_config(config), place)
     count = policy.pool_sizes(policy.parse(config.augment.policy), config.augment.count)["generated"]
-    last = run.total_steps(base)
-    if not run.trained(base, place):
+    last = base.schedule.steps
+    if not base.trained:
         raise UserError(f"{place} is not trained to step {last}; train it first, or leave augment.generator empty")
     vectors = sampling.latents(seed=config.seed, stream="generated", count=count, latent_dim=config.model.latent_dim)
-    return sampling.sampler(run.network(base))(run.trained_state(base, place, last).generator, vectors)
+    return sampling.sampler(base.network)(gan.shown(base.trained_state(last)), vectors)
 
 
 def preview(parts: tuple[policy.Part, ...], pools: dict[str, np.ndarray], columns: int = 8) -> np.ndarray:

@@ -1,83 +1,112 @@
-"""prepare: source -> WORKDIR/dataset, the originals and a manifest of the whole data set."""
+"""The step `prepare`: a source -> WORKDIR/dataset, and the images as PNG files where somebody asks for them."""
 
 import os
 import shutil
 from pathlib import Path
 
 import numpy as np
-from ml_collections import ConfigDict
 
 from gan_da_jax.augment import policy
-from gan_da_jax.data import dataset as manifest
+from gan_da_jax.data import dataset
 from gan_da_jax.data.sources import tfds
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.pipeline import pools
 from gan_da_jax.progress import Progress
-from gan_da_jax.runs import folder as run
 from gan_da_jax.runs.config import augmented_count, generator_config, generator_workdir
+from gan_da_jax.runs.folder import Run
 
 
-def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, export: Path | None = None) -> None:
-    """Prepares the data set of a run, or proves one that is there; with `export`, writes its images as PNGs."""
-    run.check(workdir, config)
-    dataset = workdir / "dataset"
+def plan(run: Run, *, export: Path | None = None) -> str:
+    """Checks that a data set can be made, or is the one described, and says what it holds; else a `UserError`.
+
+    Args:
+        run: the run.
+        export: the folder for the images as PNG files, if they are wanted.
+    """
+    _check_places(run, export)
+    if run.prepared:
+        made, _ = dataset.load(run.dataset)
+        return f"{run.dataset}: {_summary(made)}, as prepared before"
+    data = run.config.data
+    text = f"{run.dataset}: would hold {data.count} originals and {augmented_count(run.config)} augmented images"
+    if data.source == "tfds" and not tfds.is_prepared(path=data.path, dataset=data.dataset):
+        return f"{text}; {data.dataset} would be downloaded and prepared first"
+    images, _, _ = pools.real(run.config)
+    _require_same_originals(run, images["originals"])
+    return text
+
+
+def prepare(run: Run, *, export: Path | None = None) -> str:
+    """Makes a run's data set, or proves one that is there, and says what it holds.
+
+    Args:
+        run: the run. Where its policy needs a GAN's images, that GAN is trained.
+        export: a folder for every image of the data set as a PNG file; it must be absent or empty.
+
+    Raises:
+        UserError: the source, the workdir or `export` cannot be used.
+    """
+    _check_places(run, export)
+    if run.prepared:
+        made, pixels = dataset.load(run.dataset)
+        said = f"{run.dataset}: {_summary(made)}, as prepared before"
+    else:
+        made, pixels = _make(run)
+        said = f"{run.dataset}: {_summary(made)}"
+    if export is not None:
+        _export(made, pixels, export)
+    return said
+
+
+def _make(run: Run) -> tuple[dict, np.ndarray]:
+    config, parts = run.config, policy.parse(run.config.augment.policy)
+    images, ids, source = pools.real(config)
+    _require_same_originals(run, images["originals"])
+    if "generated" in policy.pool_sizes(parts, config.augment.count):
+        images["generated"] = pools.generated(config, generator_workdir(config, run.workdir))
+    made, pixels = dataset.build(
+        source=source,
+        policy_text=config.augment.policy,
+        count=augmented_count(config),
+        seed=config.seed,
+        pools=images,
+        ids=ids,
+    )
+    run.sweep()
+    for pool, array in images.items():
+        io.save_array(run.pool(pool), array)
+    io.save_png(run.preview, pools.preview(parts, images))
+    run.claim()
+    io.write_json(run.manifest, made)  # last: with it, the data set is complete
+    return made, pixels
+
+
+def _check_places(run: Run, export: Path | None) -> None:
+    run.check()
     if export is not None and export.exists() and (not export.is_dir() or any(export.iterdir())):
         raise UserError(f"--export={export} is there and not an empty folder; name another one")
-    _stay_outside(config, workdir, export, generator_workdir(config, workdir))
-    if (dataset / "manifest.json").exists():
-        made, pixels = manifest.load(dataset)
-        print(f"{dataset}: {_summary(made)}, as prepared before")
-    else:
-        parts = policy.parse(config.augment.policy)
-        plan = f"{dataset}: would hold {config.data.count} originals and {augmented_count(config)} augmented images"
-        where = {"path": config.data.path, "dataset": config.data.dataset}
-        if dry_run and config.data.source == "tfds" and not tfds.is_prepared(**where):
-            print(f"{plan}; {config.data.dataset} would be downloaded and prepared first")
-            return
-        images, ids, source = pools.real(config)
-        _same_originals(config, workdir, images["originals"])
-        if dry_run:
-            print(plan)
-            return
-        if "generated" in policy.pool_sizes(parts, config.augment.count):
-            images["generated"] = pools.generated(config, generator_workdir(config, workdir))
-        made, pixels = manifest.build(
-            source=source,
-            policy_text=config.augment.policy,
-            count=augmented_count(config),
-            seed=config.seed,
-            pools=images,
-            ids=ids,
-        )
-        run.sweep(workdir)
-        for pool, array in images.items():
-            io.save_array(dataset / f"{pool}.npy", array)
-        io.save_png(dataset / "preview.png", pools.preview(parts, images))
-        run.claim(workdir, config)
-        io.write_json(dataset / "manifest.json", made)  # last: with it, the data set is complete
-        print(f"{dataset}: {_summary(made)}")
-    if export is not None and not dry_run:
-        _export(made, pixels, export)
+    _stay_outside(run, export, generator_workdir(run.config, run.workdir))
 
 
-def _stay_outside(config: ConfigDict, *places: Path | None) -> None:
+def _stay_outside(run: Run, *places: Path | None) -> None:
     """Refuses to write into the folder that the images come from: a run's pictures would be taken for images of it."""
-    source = Path(os.path.expanduser(config.data.path)).resolve()
-    for place in places:
-        if config.data.source == "folder" and place is not None and place.resolve().is_relative_to(source):
-            raise UserError(f"{place} is inside the folder of images, {config.data.path}; choose a place outside of it")
+    data = run.config.data
+    source = Path(os.path.expanduser(data.path)).resolve()
+    for place in (run.workdir, *places):
+        if data.source == "folder" and place is not None and place.resolve().is_relative_to(source):
+            raise UserError(f"{place} is inside the folder of images, {data.path}; choose a place outside of it")
 
 
-def _same_originals(config: ConfigDict, workdir: Path, originals: np.ndarray) -> None:
-    """Refuses other originals than those of the run that makes `generated` images: all arms of a study share it."""
-    place = generator_workdir(config, workdir)
-    if (place / "dataset" / "manifest.json").exists():
-        rows = manifest.read(place / "dataset")["records"]
+def _require_same_originals(run: Run, originals: np.ndarray) -> None:
+    """Refuses other originals than the run has that makes `generated` images: all arms of a study share it."""
+    base = Run(generator_config(run.config), generator_workdir(run.config, run.workdir))
+    if base.prepared:
+        rows = dataset.read(base.dataset)["records"]
         if [row["sha256"] for row in rows] != [io.sha256(image) for image in originals]:
-            run.check(place, generator_config(config))  # says why, if that is why
+            base.check()  # says why, if that is why
             raise UserError(
-                f"{place} has other originals: was the source changed? Name another augment.generator, or --workdir"
+                f"{base} has other originals: was the source changed? Name another augment.generator, or --workdir"
             )
 
 
@@ -93,9 +122,8 @@ def _summary(made: dict) -> str:
 def _export(made: dict, pixels: np.ndarray, folder: Path) -> None:
     staging = folder.with_name(f".{folder.name}.partial")  # becomes the folder when it is complete
     shutil.rmtree(staging, ignore_errors=True)
-    progress = Progress(f"export to {folder}", total=len(pixels))
-    for row, image in zip(made["records"], pixels, strict=True):
-        io.save_png(staging / f"{row['index']:05d}_{row['op']}.png", image)
-        progress.advance(1)
-    progress.close()
+    with Progress(f"export to {folder}", total=len(pixels)) as progress:
+        for row, image in zip(made["records"], pixels, strict=True):
+            io.save_png(staging / f"{row['index']:05d}_{row['op']}.png", image)
+            progress.advance(1)
     staging.replace(folder)

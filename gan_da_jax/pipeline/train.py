@@ -1,99 +1,124 @@
-"""train: WORKDIR/dataset -> WORKDIR/checkpoints, samples and metrics.jsonl; continues where it stopped."""
+"""The step `train`: a data set -> checkpoints, sample grids and metrics.jsonl; continues where it stopped."""
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, Protocol
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax import gan, prng
+from gan_da_jax import gan
 from gan_da_jax.data import dataset
 from gan_da_jax.devices import hosts, parallel
 from gan_da_jax.errors import Failure, Interrupted, UserError
 from gan_da_jax.files import checkpoint, io
 from gan_da_jax.progress import Progress, stop_requests
-from gan_da_jax.runs import environment
-from gan_da_jax.runs import folder as run
-from gan_da_jax.training import sampling
+from gan_da_jax.runs import environment, networks
+from gan_da_jax.runs.folder import Run, samples_name
+from gan_da_jax.training.loop import Chunk, Loop
 
 _CHUNK_SECONDS = 2.0  # how long the device works between two looks at the clock and at requests to stop
 
 
-def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, wait: bool = False) -> None:
-    """Trains the DCGAN of a prepared run to the end of its budget.
+class Steps(Protocol):
+    """What takes a run's updates: a `training.loop.Loop`, or another framework that does the same work."""
 
-    Args:
-        config: the run's.
-        workdir: the run's.
-        dry_run: only check, and say how long it would train.
-        wait: if another process trains this run, wait for it instead of refusing.
-    """
-    run.check(workdir, config)
-    total, batch = run.total_steps(config), config.train.batch_size
-    if batch % jax.device_count():
+    def run(self, state: gan.State, *, to: int, seconds: float | None = None) -> Iterator[Chunk]:
+        """See `training.loop.Loop.run`."""
+
+
+def plan(run: Run) -> str:
+    """Checks that a run can be trained, and says how long; a `UserError` if it cannot."""
+    run.check()
+    schedule, batch, devices = run.schedule, run.schedule.batch_size, jax.device_count()
+    if batch % devices:
         of = f" of {jax.process_count()} processes" if jax.process_count() > 1 else ""
         raise UserError(
-            f"config.train.batch_size is {batch}, but it is a multiple of the {jax.device_count()} devices{of}"
+            f"config.train.batch_size is {batch}; it must be a multiple of the number of devices{of} ({devices})"
         )
-    if dry_run:
-        _check_done(workdir, total)
-        shown, epochs = total * batch, total * batch / run.images(config)
-        print(f"{workdir}: {total} steps of {batch} images, {shown / 1000:g} kimg, {epochs:g} epochs")
-        return
-    with run.alone(workdir, wait=wait):
-        _check_done(workdir, total)
-        run.sweep(workdir)
-        checkpoint.clean(workdir / "checkpoints")
-        run.claim(workdir, config)
-        state = run.newest_state(config, workdir)
-        run.drop_extras(config, workdir)
+    _check_done(run)
+    where = schedule.position(schedule.steps)
+    return f"{run}: {schedule.steps} steps of {batch} images, {where['kimg']:g} kimg, {where['epoch']:g} epochs"
+
+
+def train(run: Run, *, wait: bool = False) -> Iterator[str]:
+    """Trains a prepared run to the end of its budget.
+
+    Args:
+        run: the run; `plan` has accepted it.
+        wait: if another process trains this run, wait for it instead of refusing.
+
+    Yields:
+        What happens, a line each.
+
+    Raises:
+        Interrupted: it was asked to stop; the same command resumes it.
+        Failure: training has diverged.
+    """
+    total = run.schedule.steps
+    with run.alone(wait=wait):
+        _check_done(run)
+        run.sweep()
+        checkpoint.clean(run.checkpoints)
+        run.claim()
+        state = run.newest_state()
+        run.drop_extras()
         if state is not None and int(state.step) == total:
-            print(f"{workdir}: trained to step {total} already")
+            yield f"{run}: trained to step {total} already"
             return
-        _, images = dataset.load(workdir / "dataset")
+        _, images = dataset.load(run.dataset)
         if state is None:
-            state = run.initial_state(config)
+            state = networks.initial_state(run.config)
         else:
-            print(f"{workdir}: continues from step {int(state.step)} of {total}")
+            yield f"{run}: continues from step {int(state.step)} of {total}"
+        limit = networks.resident_bytes(run.config)
         task = {
-            "config": config.to_json(),
-            "workdir": str(workdir.absolute()),
+            "config": run.config.to_json(),
+            "workdir": str(run.workdir.absolute()),
             "step": int(state.step),
-            "limit": run.resident_bytes(config),
+            "limit": limit,
         }
         with stop_requests() as requests, hosts.together(**task):
-            _train(config, workdir, state, images, requests)
+            loop = loop_of(run, images, limit=limit)
+            if loop.streamed:
+                yield f"{run}: {images.nbytes / 1e6:.3g} MB of images are streamed, {loop.streamed} steps at a time"
+            start = time.monotonic()
+            state = loop.compile(state)
+            seconds = time.monotonic() - start
+            yield f"{run}: compiled in {seconds:.1f} s, {jax.default_backend()} x {jax.device_count()}"
+            hosts.require_answers()
+            hosts.tell("share")
+            record(run, loop, parallel.share(state), requests)
     if requests:  # they came when the last step was done
-        raise Interrupted(f"{workdir}: interrupted; trained to step {total}, the same command continues")
+        raise Interrupted(f"{run}: interrupted; trained to step {total}. Run the same command again to resume.")
 
 
 def follow() -> None:
     """Lends the devices of this process to whatever process 0 trains, until its command is done.
 
     Raises:
-        Failure: it has ended before it was done.
+        Failure: process 0 has ended before its work was done.
     """
     with stop_requests() as requests:
         while (message := hosts.hear())[0] != "leave":
             if message[0] == "start":
                 _join(message[1], requests)
     if not message[1]:
-        raise Failure("process 0 has ended before its work was done, and says why")
+        raise Failure("process 0 stopped early; its output has the reason")
 
 
 def _join(task: dict, requests: list[int]) -> None:
     """Takes part in one run, until process 0 says that it ends."""
     try:
-        config, workdir = ConfigDict(json.loads(task["config"])), Path(task["workdir"])
-        _, images = dataset.load(workdir / "dataset")
-        state = run.zero_state(config, step=task["step"])
-        advance, state = _compiled(config, workdir, images, state, limit=task["limit"])
+        run = Run(ConfigDict(json.loads(task["config"])), Path(task["workdir"]))
+        _, images = dataset.load(run.dataset)
+        loop = loop_of(run, images, limit=task["limit"])
+        state = loop.compile(networks.zero_state(run.config, step=task["step"]))
     except (UserError, OSError) as error:
-        hosts.answer(f"{error}; all processes are to see the same --workdir")
+        hosts.answer(f"{error}; all processes must see the same --workdir")
         return
     hosts.answer()
     while (message := hosts.hear())[0] != "end":
@@ -101,113 +126,109 @@ def _join(task: dict, requests: list[int]) -> None:
             if message[0] == "share":
                 state = parallel.share(state)
             else:
-                state, _ = jax.block_until_ready(advance(state, *message[1:]))
+                state, _ = jax.block_until_ready(loop.advance(state, *message[1:]))
         if requests:
             hosts.ask_to_stop()
 
 
-def _check_done(workdir: Path, total: int) -> None:
-    """Raises a `UserError` if what is saved goes beyond `total`."""
-    done = checkpoint.steps(workdir / "checkpoints")
-    if done and done[-1] > total:
-        raise UserError(
-            f"{workdir} is trained to step {done[-1]} already, beyond the {total} that this config asks for"
-        )
+def loop_of(run: Run, images: np.ndarray, *, limit: float | None) -> Loop:
+    """The training loop of a run on its images uint8 [N, S, S, 3]; `limit` as `networks.resident_bytes` gives it."""
+    batch, steps = run.schedule.batch_size, run.schedule.steps
+    return Loop(run.network, images, seed=run.config.seed, batch_size=batch, until=steps, limit=limit)
 
 
-def _train(config: ConfigDict, workdir: Path, state: gan.State, images: np.ndarray, requests: list[int]) -> None:
-    network, batch, total = run.network(config), config.train.batch_size, run.total_steps(config)
-    epochs, checkpoints = run.epoch_steps(config), set(run.checkpoint_steps(config))
-    marks = sorted({*epochs, *checkpoints})
-    step = int(state.step)
-    _forget_after(workdir, step)
-    sample, machine = sampling.sampler(network), environment.digest(environment.current())
-    advance, state = _compiled(config, workdir, images, state, limit=run.resident_bytes(config))
-    hosts.require_answers()
-    hosts.tell("share")
-    state = parallel.share(state)
+def record(
+    run: Run, loop: Steps, state: gan.State, requests: list[int], *, note: Mapping[str, str] | None = None
+) -> None:
+    """Takes a run's steps from a state to the end, and writes what a run keeps of them.
 
-    progress = Progress(str(workdir), total=total * batch, done=step * batch)
-    pace = 1  # steps that take about _CHUNK_SECONDS
-    measured: list[dict[str, np.ndarray]] = []
-    seconds = 0.0
-    while step < total:
-        mark = next(end for end in marks if end > step)
-        start = time.monotonic()
-        at_most = min(pace, mark - step)
-        hosts.tell("steps", step, at_most)
-        with hosts.in_step():
-            state, metrics = advance(state, step, at_most)
-            count = int(state.step) - step
-        measured.append({name: values[:count] for name, values in parallel.host(metrics).items()})
-        elapsed = time.monotonic() - start
-        seconds, pace = seconds + elapsed, max(1, round(count * _CHUNK_SECONDS / elapsed))
-        step += count
-        last = {name: float(values[-1]) for name, values in measured[-1].items()}
-        where = run.position(config, step)
-        note = f"epoch {where['epoch']:.1f}, D {last['discriminator_loss']:.3f}, G {last['generator_loss']:.3f}"
-        progress.advance(count * batch, note)
-        finite = np.all([np.isfinite(values) for values in measured[-1].values()], axis=0)
-        if not finite.all():
-            progress.close()
-            first = int(np.argmin(finite))
-            _diverged(config, workdir, step - count + first + 1, {k: v[first] for k, v in measured[-1].items()})
+    Args:
+        run: the run.
+        loop: takes the steps.
+        state: whole on every device; it is used up.
+        requests: not empty once the run is asked to save and stop, see `progress.stop_requests`.
+        note: fields that each line of metrics.jsonl has as well.
 
-        stopping = (bool(requests) or hosts.asked_to_stop()) and step < total
-        if step < mark and not stopping:
-            continue
-        row = {**where, "steps": sum(len(chunk["generator_loss"]) for chunk in measured)}
-        row |= run.averages(measured)
-        row |= {"images_per_second": round(row["steps"] * batch / seconds, 2), "seconds": round(seconds, 3)}
-        row |= {"environment_sha256": machine}
-        if step in checkpoints or stopping:
-            arrays = parallel.host(state)
-            if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(arrays)):  # as the next losses will not be
-                progress.close()
-                _diverged(config, workdir, step, last)
-            row["state_sha256"] = checkpoint.digest(arrays)
-            name, shown = f"samples/step_{step:08d}.png", io.png(run.sample_grid(config, sample, arrays.generator))
-            io.write_atomic(workdir / name, shown)
-            row["files"] = {name: io.sha256(shown)} | run.described(workdir)
-        io.append_sealed(workdir / "metrics.jsonl", row)
-        if "state_sha256" in row:  # last: what was noted of steps that were never saved is dropped, see above
-            checkpoint.save(workdir / "checkpoints", step, state)
-            run.drop_extras(config, workdir)
-        measured, seconds = [], 0.0
-        if stopping:
-            progress.close()
-            raise Interrupted(f"{workdir}: interrupted; saved at step {step} of {total}, the same command continues")
-    progress.close()
-
-
-def _compiled(
-    config: ConfigDict, workdir: Path, images: np.ndarray, state: gan.State, *, limit: float | None
-) -> tuple[Callable[..., tuple[gan.State, dict[str, jax.Array]]], gan.State]:
-    """Prepares for taking steps from a state on, as all processes do.
-
-    Returns:
-        A function (state, first, at_most) -> (state, metrics) of the first step and how many to take, of which it may
-        take fewer; and the state, as the one given is used up.
+    Raises:
+        Interrupted, Failure: as `train`.
     """
-    source = run.feed_of(config, images, limit=limit)
-    if source.streamed:
-        print(f"{workdir}: {images.nbytes / 1e6:.3g} MB of images are streamed, {source.steps} steps at a time")
-    steps = parallel.training_steps(run.network(config), scattered=source.streamed)
-    key = prng.stream(config.seed, "train")
+    schedule, batch, step = run.schedule, run.schedule.batch_size, int(state.step)
+    checkpoints = set(schedule.checkpoints)
+    _forget_after(run, step)
+    machine = environment.digest(environment.current())
+    with Progress(str(run), total=schedule.steps * batch, done=step * batch) as progress:
+        for mark in sorted(mark for mark in {*schedule.epochs, *checkpoints} if mark > step):
+            measured, seconds, stopping = [], 0.0, False
+            for chunk in loop.run(state, to=mark, seconds=_CHUNK_SECONDS):
+                state, seconds = chunk.state, seconds + chunk.seconds
+                measured.append(chunk.metrics)
+                progress.advance(chunk.count * batch, _shown(run, chunk))
+                _require_finite_losses(run, chunk)
+                stopping = (bool(requests) or hosts.asked_to_stop()) and chunk.step < schedule.steps
+                if stopping:
+                    break
+            taken, step = chunk.step - step, chunk.step
+            row = schedule.position(step) | {"steps": taken} | averages(measured)
+            row |= {"images_per_second": round(taken * batch / seconds, 2), "seconds": round(seconds, 3)}
+            row |= {"environment_sha256": machine, **(note or {})}
+            if step not in checkpoints and not stopping:
+                io.append_sealed(run.metrics, row)
+                continue
+            _save(run, state, row, chunk)
+            if stopping:
+                raise Interrupted(
+                    f"{run}: interrupted; saved at step {step} of {schedule.steps}. "
+                    "Run the same command again to resume."
+                )
 
-    def advance(state, first, at_most):
-        return steps(state, *source.take(first, at_most), key)
 
-    start = time.monotonic()
-    state, _ = jax.block_until_ready(advance(state, int(state.step), 0))  # no step: this only compiles
-    print(
-        f"{workdir}: compiled in {time.monotonic() - start:.1f} s, {jax.default_backend()} x {jax.device_count()}",
-        flush=True,
-    )
-    return advance, state
+def averages(measured: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float]:
+    """What a line of metrics.jsonl says of its steps: the mean of each metric, given float32 [steps] by chunks."""
+    return {name: float(np.mean(np.concatenate([chunk[name] for chunk in measured]))) for name in measured[0]}
 
 
-def _diverged(config: ConfigDict, workdir: Path, step: int, metrics: dict[str, float]) -> NoReturn:
+def _shown(run: Run, chunk: Chunk) -> str:
+    """What the progress of training shows beside the speed."""
+    losses = {name: float(values[-1]) for name, values in chunk.metrics.items()}
+    epoch = run.schedule.position(chunk.step)["epoch"]
+    return f"epoch {epoch:.1f}, D {losses['discriminator_loss']:.3f}, G {losses['generator_loss']:.3f}"
+
+
+def _save(run: Run, state: gan.State, row: dict[str, Any], chunk: Chunk) -> None:
+    """Writes the sample grid, the line of metrics.jsonl and the checkpoint of a step, the checkpoint last.
+
+    Metrics of steps that were never saved are dropped when the run continues.
+    """
+    arrays = parallel.host(state)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(arrays)):  # as the next losses will not be
+        _diverged(run, chunk.step, {name: values[-1] for name, values in chunk.metrics.items()})
+    name = samples_name(chunk.step)
+    picture = io.png(networks.sample_grid(run.config, arrays.generator))
+    io.write_atomic(run.workdir / name, picture)
+    row |= {
+        "state_sha256": checkpoint.digest(arrays),
+        "files": {name: io.sha256(picture)} | run.described(),
+    }
+    io.append_sealed(run.metrics, row)
+    checkpoint.save(run.checkpoints, chunk.step, state)
+    run.drop_extras()
+
+
+def _check_done(run: Run) -> None:
+    """Raises a `UserError` if the run has a checkpoint beyond its last step."""
+    saved, total = run.saved(), run.schedule.steps
+    if saved and saved[-1] > total:
+        raise UserError(f"{run} is trained to step {saved[-1]} already, beyond the {total} that this config asks for")
+
+
+def _require_finite_losses(run: Run, chunk: Chunk) -> None:
+    finite = np.all([np.isfinite(values) for values in chunk.metrics.values()], axis=0)
+    if not finite.all():
+        first = int(np.argmin(finite))
+        _diverged(run, chunk.first + first + 1, {name: values[first] for name, values in chunk.metrics.items()})
+
+
+def _diverged(run: Run, step: int, metrics: Mapping[str, float]) -> NoReturn:
     """Notes in metrics.jsonl, and says, that a step's losses are not finite, or the state before it would be saved.
 
     A gradient that is not finite leaves no finite loss in the step after it.
@@ -215,21 +236,20 @@ def _diverged(config: ConfigDict, workdir: Path, step: int, metrics: dict[str, f
     lost = [name for name, value in metrics.items() if not np.isfinite(value)]
     what = f"{', '.join(lost).replace('_', ' ') or 'its state'} {'are' if len(lost) > 1 else 'is'}"
     row = {name: None if name in lost else float(value) for name, value in metrics.items()}
-    io.append_sealed(workdir / "metrics.jsonl", run.position(config, step) | row | {"diverged": what})
-    when = f"{'at' if lost else 'by'} step {step} of {run.total_steps(config)}"
+    io.append_sealed(run.metrics, run.schedule.position(step) | row | {"diverged": what})
+    when = f"{'at' if lost else 'by'} step {step} of {run.schedule.steps}"
     raise Failure(
-        f"{workdir}: training diverged {when}: {what} not finite any more; the checkpoints before it are kept; a lower "
+        f"{run}: training diverged {when}: {what} no longer finite; the checkpoints before it are kept; a lower "
         "config.train.learning_rate, in a new --workdir, may help"
     )
 
 
-def _forget_after(workdir: Path, step: int) -> None:
+def _forget_after(run: Run, step: int) -> None:
     """Drops the metrics and sample grids of steps that are done again because they were not saved."""
-    rows = io.read_jsonl(workdir / "metrics.jsonl")
+    rows = io.read_jsonl(run.metrics)
     kept = [row for row in rows if row["step"] <= step]
     if len(kept) < len(rows):
-        io.write_jsonl(workdir / "metrics.jsonl", kept)
-    for path in (workdir / "samples").glob("step_*.png"):
-        at = path.stem.removeprefix("step_")
-        if at.isdecimal() and int(at) > step:
+        io.write_jsonl(run.metrics, kept)
+    for at, path in run.sample_grids().items():
+        if at > step:
             path.unlink()

@@ -12,14 +12,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_da_jax import prng
+from gan_da_jax import gan, prng
 from gan_da_jax.classifiers import extract as features
 from gan_da_jax.classifiers.networks import inception_v3
 from gan_da_jax.classifiers.registry import Classifier
 from gan_da_jax.devices import parallel
-from gan_da_jax.gan import update as gan_lib
 from gan_da_jax.pytorch import race
-from gan_da_jax.training import feed
+from gan_da_jax.training.loop import Loop
 
 _LAYOUTS = {"plain": {}, "channels_last": {"channels_last": True}}
 _COMPILED = {f"{name}, compiled": options | {"compile": True} for name, options in _LAYOUTS.items()}
@@ -90,24 +89,18 @@ def train(
         seconds: that a turn takes, about.
         limit: bytes of images that a device may hold; a larger data set is streamed. None for no limit.
     """
-    gan, key = gan_lib.create(**network), prng.stream(0, "train")
-    state = parallel.replicate(jax.jit(lambda key: gan_lib.init(gan, key))(prng.stream(0, "init")))
-    size = feed.chunk_steps(len(images), batch_size)
-    source = feed.create(images, seed=0, batch_size=batch_size, steps=size, until=_ENDLESS, limit=limit)
-    advance = parallel.training_steps(gan, scattered=source.streamed)
+    created = gan.create(**network)
+    state = parallel.replicate(jax.jit(lambda key: gan.init(created, key))(prng.stream(0, "init")))
+    loop = Loop(created, images, seed=0, batch_size=batch_size, until=_ENDLESS, limit=limit)
     start = time.perf_counter()
-    state, _ = jax.block_until_ready(advance(state, *source.take(0, 0), key))  # no step: this only compiles
+    state = loop.compile(state)
     about = {"compiled_seconds": round(time.perf_counter() - start, 2), "dtype": str(network.get("dtype", "float32"))}
-    about |= {"streamed": source.streamed}
+    about |= {"streamed": bool(loop.streamed)}
 
     def work(steps: int) -> None:
         nonlocal state
-        step = int(state.step)
-        end = step + steps
-        while step < end:
-            state, metrics = advance(state, *source.take(step, end - step), key)
-            parallel.host(metrics)
-            step = int(state.step)
+        for chunk in loop.run(state, to=int(state.step) + steps):
+            state = chunk.state
 
     yield from turns(work, batch_size, _jax() | about, seconds)
 
@@ -208,7 +201,7 @@ def score_torch(*, images: np.ndarray, seconds: float, variants: Mapping[str, Ma
 
 
 def turns(work: Callable[[int], None], unit: int, about: dict, seconds: float) -> Iterator[Any]:
-    """Says what it is, then works for about so many seconds each time; `work(n)` does n steps of `unit` images."""
+    """Says what it is, then works for about `seconds` each time; `work(n)` does n steps of `unit` images."""
     work(1)
     elapsed = _seconds(work, 1)
     steps = max(1, round(seconds / elapsed))

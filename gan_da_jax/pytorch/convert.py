@@ -28,7 +28,7 @@ class Network(NamedTuple):
         image_size: of its images, pixels.
         width: channels of its largest maps.
         latent_dim: numbers that a generator starts from; 1 for a discriminator, the number that it ends with.
-        variables: of `models.dcgan.Generator` or `Discriminator`, {"params": ..., "batch_stats": ...}, NumPy arrays.
+        variables: of `gan.dcgan.Generator` or `Discriminator`, {"params": ..., "batch_stats": ...}, NumPy arrays.
     """
 
     kind: str
@@ -62,7 +62,7 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Network:
 
     Raises:
         UserError: it is no DCGAN with convolutions of 4x4 without bias, BatchNorm between them, images in RGB, and the
-            channels of `models.dcgan.channels`.
+            channels of `gan.dcgan.channels`.
     """
     convolutions, norms = _layers(tensors)
     kind = {1: "generator", 2: "discriminator"}.get(len(convolutions) - len(norms))
@@ -119,10 +119,18 @@ def to_torch(variables: Mapping[str, Any]) -> torch_file.Tensors:
     Returns:
         Arrays by the names that an `nn.Sequential` called `main` gives, such as `main.0.weight`. There is no
         `num_batches_tracked`, which `load_state_dict` does not miss.
+
+    Raises:
+        UserError: the layers are not a DCGAN's.
     """
     params = variables["params"]
-    kind = "generator" if "ConvTranspose_0" in params else "discriminator"
-    convolutions, norms = _names(kind, sum("Conv" in layer for layer in params))
+    maps = sum(layer.startswith("Conv") for layer in params)
+    for kind in ("generator", "discriminator"):
+        convolutions, norms = _names(kind, maps)
+        if {layer for _, layer in (*convolutions, *norms)} == params.keys():
+            break
+    else:
+        raise UserError(f"a network with the layers {', '.join(sorted(params))} is not a DCGAN")
     tensors = {}
     for name, layer in convolutions:
         kernel = np.asarray(params[layer]["kernel"])

@@ -146,7 +146,7 @@ class Trainer:
         self._generate, self._judge = (compiled(network) for network in self.networks.values())
 
     def update(self, real: torch.Tensor, latents: torch.Tensor) -> dict[str, torch.Tensor]:
-        """One step of the discriminator, then one of the generator on the same fakes, as `gan.update`.
+        """One step of the discriminator, then one of the generator on the same fakes, as `gan.train_step`.
 
         Args:
             real: float32 [b, 3, S, S] in [-1, 1], on the device.

@@ -25,8 +25,7 @@ import numpy as np
 import optax
 import torch
 
-from gan_da_jax import prng
-from gan_da_jax.gan import update as gan_lib
+from gan_da_jax import gan, prng
 from gan_da_jax.pytorch import convert as weights
 from gan_da_jax.pytorch import dcgan
 
@@ -105,8 +104,8 @@ def measure(
         told: is told what is being done, a line each time.
     """
     settings = dict(image_size=image_size, latent_dim=latent_dim, width=width, learning_rate=learning_rate, beta1=beta1)
-    gan = gan_lib.create(**settings)
-    start = jax.device_get(jax.jit(functools.partial(gan_lib.init, gan))(prng.stream(seed, "parity")))
+    network = gan.create(**settings)
+    start = jax.device_get(jax.jit(functools.partial(gan.init, network))(prng.stream(seed, "parity")))
     shape = (len(images), images.shape[1], latent_dim)
     latents = np.asarray(jax.random.normal(prng.stream(seed, "parity", "latents"), shape))
     ours, theirs = {}, {}
@@ -155,27 +154,27 @@ def _split(by_kind: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, np.
     }
 
 
-def _ours(settings: dict, start: gan_lib.State, images: np.ndarray, latents: np.ndarray, precision: str) -> list[_Seen]:
+def _ours(settings: dict, start: gan.State, images: np.ndarray, latents: np.ndarray, precision: str) -> list[_Seen]:
     with jax.enable_x64(precision == "float64"), jax.default_matmul_precision("highest"):
-        gan = gan_lib.create(**settings, dtype=precision)
-        gan = dataclasses.replace(gan, optimizer=_recording(gan.optimizer))
+        network = gan.create(**settings, dtype=precision)
+        network = dataclasses.replace(network, optimizer=_recording(network.optimizer))
         first = jax.tree.map(lambda leaf: leaf.astype(precision) if leaf.dtype == np.float32 else leaf, start)
         state = first.replace(
-            generator_optimizer=gan.optimizer.init(first.generator["params"]),
-            discriminator_optimizer=gan.optimizer.init(first.discriminator["params"]),
+            generator_optimizer=network.optimizer.init(first.generator["params"]),
+            discriminator_optimizer=network.optimizer.init(first.discriminator["params"]),
         )
         latents = latents.astype(precision)
-        update = jax.jit(functools.partial(gan_lib.update, gan))
+        update = jax.jit(functools.partial(gan.train_step, network))
 
         @functools.partial(jax.jit, static_argnames="train")
         def generate(variables, latents, train):
-            out = gan.generator.apply(variables, latents, train=train, mutable=["batch_stats"])[0]
+            out = network.generator.apply(variables, latents, train=train, mutable=["batch_stats"])[0]
             return out.transpose(0, 3, 1, 2)
 
         @jax.jit
         def judge(variables, images):
-            real = gan_lib.normalize(images)
-            return gan.discriminator.apply(variables, real, train=True, mutable=["batch_stats"])[0]
+            real = gan.normalize(images)
+            return network.discriminator.apply(variables, real, train=True, mutable=["batch_stats"])[0]
 
         def look(steps, losses):
             of_kind = {kind: jax.device_get(getattr(state, kind)) for kind in _KINDS}
@@ -231,9 +230,7 @@ def _unbiased(kind: str, stats: dict, begun: dict, steps: int, batch: int, image
     return fair
 
 
-def _theirs(
-    settings: dict, start: gan_lib.State, images: np.ndarray, latents: np.ndarray, precision: str
-) -> list[_Seen]:
+def _theirs(settings: dict, start: gan.State, images: np.ndarray, latents: np.ndarray, precision: str) -> list[_Seen]:
     trainer = dcgan.Trainer(**settings)
     trainer.load(**{kind: weights.to_torch(getattr(start, kind)) for kind in _KINDS})
     dtype = getattr(torch, precision)

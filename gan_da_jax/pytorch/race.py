@@ -1,7 +1,7 @@
 """Programs measured against each other: each in a process of its own, taking turns.
 
-What else the machine does slows whoever runs; by turns, it slows all alike, and the ratio of two is that of the medians
-of turns that lie side by side. A process of its own keeps one's memory and threads out of the other's way.
+Whatever else the machine does slows whoever runs. By turns it slows all alike, and the ratio of two is the ratio of the
+medians of turns that lie side by side. A process of its own keeps memory and threads of one out of the way of others.
 
 A contender is a generator function, which a spawned process must be able to import. It first yields what it has to say
 of itself, a dict, when it is ready to run at full speed; then, each time it is asked, it works for one turn and yields
@@ -138,7 +138,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _serve(connection: Connection, contender: Contender) -> None:
-    """Runs a contender until nobody listens any more."""
+    """Runs a contender until nobody listens."""
     try:
         for value in contender.function(**contender.arguments):
             connection.send((value, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, ""))

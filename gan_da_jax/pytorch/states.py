@@ -5,15 +5,15 @@ import numpy as np
 import optax
 import torch
 
-from gan_da_jax.gan import update as gan_lib
+from gan_da_jax import gan
 from gan_da_jax.pytorch import convert as weights
 from gan_da_jax.pytorch import dcgan
 
 _MOMENTS = {"mu": "exp_avg", "nu": "exp_avg_sq"}  # Adam's, in optax and in PyTorch
 
 
-def take(trainer: dcgan.Trainer, gan: gan_lib.Gan, step: int) -> gan_lib.State:
-    """What `trainer` has come to after `step` updates, as `gan`'s state of NumPy arrays."""
+def take(trainer: dcgan.Trainer, network: gan.Gan, step: int) -> gan.State:
+    """What `trainer` has come to after `step` updates, as `network`'s state of NumPy arrays."""
     found = {"step": np.int32(step)}
     for kind, tensors in trainer.tensors().items():
         variables = weights.from_torch(tensors).variables
@@ -22,15 +22,15 @@ def take(trainer: dcgan.Trainer, gan: gan_lib.Gan, step: int) -> gan_lib.State:
         for ours, theirs in _MOMENTS.items():
             arrays = {name: _moment(trainer, kind, weight, theirs) for name, weight in parameters.items()}
             moments[ours] = weights.from_torch(tensors | arrays).variables["params"]
-        empty = gan.optimizer.init(variables["params"])
+        empty = network.optimizer.init(variables["params"])
         found |= {
             kind: variables,
             f"{kind}_optimizer": optax.tree_utils.tree_set(empty, count=np.int32(step), **moments),
         }
-    return jax.tree.map(np.asarray, gan_lib.State(**found))
+    return jax.tree.map(np.asarray, gan.State(**found))
 
 
-def put(trainer: dcgan.Trainer, state: gan_lib.State) -> None:
+def put(trainer: dcgan.Trainer, state: gan.State) -> None:
     """Lets `trainer` go on from a state of NumPy arrays."""
     trainer.load(**{kind: weights.to_torch(getattr(state, kind)) for kind in trainer.networks})
     for kind, network in trainer.networks.items():

@@ -12,13 +12,11 @@ from gan_da_jax.augment import policy
 from gan_da_jax.classifiers.registry import CLASSIFIERS
 from gan_da_jax.configs import default
 from gan_da_jax.data import order
-from gan_da_jax.data.sources.images import RESIZES
 from gan_da_jax.data.sources import SOURCES
-from gan_da_jax.errors import UserError
-from gan_da_jax.errors import did_you_mean
+from gan_da_jax.data.sources.images import RESIZES
+from gan_da_jax.errors import UserError, did_you_mean
+from gan_da_jax.gan import LOSSES, NETWORKS
 from gan_da_jax.metrics import classes
-from gan_da_jax.gan.dcgan import DTYPES
-from gan_da_jax.gan.dcgan import IMAGE_SIZES
 
 # Fields that say how to look at a run or where its images lie, and how long to train. They leave what is trained as it
 # is, bit for bit, so they may differ when the same workdir is used again; but generated images come from a GAN that was
@@ -94,13 +92,14 @@ def check(config: ConfigDict) -> None:
     for name, allowed in (
         ("data.source", tuple(SOURCES)),
         ("data.resize", RESIZES),
-        ("data.image_size", IMAGE_SIZES),
-        ("model.dtype", DTYPES),
+        ("model.name", tuple(NETWORKS)),
+        ("train.loss", tuple(LOSSES)),
         ("evaluate.classifier", tuple(CLASSIFIERS)),
     ):
-        if fields[name] not in allowed:
-            hint = did_you_mean(str(fields[name]), map(str, allowed)) if isinstance(fields[name], str) else ""
-            raise UserError(f"config.{name} is {fields[name]!r}: {hint}it is one of {', '.join(map(str, allowed))}")
+        _require_one_of(allowed, name, fields[name])
+    network = NETWORKS[config.model.name]
+    for name, allowed in (("data.image_size", network.image_sizes), ("model.dtype", network.dtypes)):
+        _require_one_of(allowed, name, fields[name], f" for the network {config.model.name}")
     wanted_classes(config)
     parts = policy.parse(config.augment.policy)
     if config.augment.count < len(parts):
@@ -131,6 +130,12 @@ def check(config: ConfigDict) -> None:
             f"config.evaluate.splits is {config.evaluate.splits}, but it is at most config.evaluate.samples "
             f"({config.evaluate.samples}) and config.data.count ({config.data.count}): a split needs an image"
         )
+
+
+def _require_one_of(allowed: tuple, name: str, value: Any, where: str = "") -> None:
+    if value not in allowed:
+        hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
+        raise UserError(f"config.{name} is {value!r}: {hint}it must be one of {', '.join(map(str, allowed))}{where}")
 
 
 def _check_budget(config: ConfigDict) -> None:

@@ -55,6 +55,16 @@ def digest(environment: dict[str, Any]) -> str:
     return io.seal(environment)["sha256"]
 
 
+def recorded(config_json: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The environments that a run's config.json names, by their hashes; the last one comes first.
+
+    Whatever the file holds beside the config is the environment, so that one with other keys, of an older or a newer
+    version, keeps its hash.
+    """
+    last = {name: value for name, value in config_json.items() if name not in ("config", "earlier", "sha256")}
+    return {digest(one): one for one in (last, *config_json.get("earlier", []))}
+
+
 def nondeterminism(environment: dict[str, Any]) -> str:
     """Why an environment may give other bits each time, in words; "" if it does not.
 

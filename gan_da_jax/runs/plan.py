@@ -8,43 +8,56 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from gan_da_jax.augment import policy
-from gan_da_jax.runs.config import check
-from gan_da_jax.runs.config import source_name
 from gan_da_jax.data.sources import SOURCES
 from gan_da_jax.errors import UserError
+from gan_da_jax.runs.arm import BASELINE, Arm
+from gan_da_jax.runs.config import check, source_name
+from gan_da_jax.runs.folder import Run
 
 
 class Planned(NamedTuple):
     """One run of a study.
 
     Attributes:
+        study: the folder of the study.
         source: the name of its originals, as a folder.
-        arm: `POLICY@COUNT`, or `none`.
-        config: the whole config of the run.
-        workdir: STUDY/SOURCE/ARM/seedK.
+        arm: what its data set is augmented with.
+        run: the run, in STUDY/SOURCE/ARM/seedK.
     """
 
+    study: Path
     source: str
-    arm: str
-    config: ConfigDict
-    workdir: Path
+    arm: Arm
+    run: Run
 
     @property
     def name(self) -> str:
-        """The run's folder within that of the study."""
-        return f"{self.source}/{self.arm}/seed{self.config.seed}"
+        """The run's folder within the folder of the study."""
+        return self.arm.folder(self.source, self.run.config.seed)
 
     @property
     def base(self) -> Path:
         """The workdir of the run on the same originals alone, whose GAN makes the `generated` images."""
-        return self.workdir.parents[1] / "none" / self.workdir.name
+        return self.study / BASELINE.folder(self.source, self.run.config.seed)
 
 
-def arms(config: ConfigDict) -> tuple[str, ...]:
-    """The arms of a study, controls included; on the command line commas may stand between them, without quotes."""
+def arms(config: ConfigDict) -> tuple[Arm, ...]:
+    """The arms of a study, controls included; on the command line commas may stand between them, without quotes.
+
+    Raises:
+        UserError: none, one that is named twice, or one that cannot be read.
+    """
     named = [arm.strip() for entry in config.study.arms for arm in re.split(r",(?![^(]*\))", str(entry))]
-    controls = [f"{policy}@{config.augment.count}" for policy in ("duplicate", "more")] if config.study.controls else []
-    return (*named, *controls)
+    _require_once("arms", named)
+    if config.study.controls:
+        named += [str(Arm(op, config.augment.count)) for op in ("duplicate", "more")]
+    found: dict[tuple[tuple[policy.Part, ...], int], tuple[str, Arm]] = {}
+    for text in named:
+        arm = Arm.parse(text)
+        same, _ = found.setdefault((arm.parts, arm.count), (text, arm))
+        if same != text:
+            raise UserError(f"config.study.arms: {same} and {text} are the same arm; leave one of them out")
+    return tuple(arm for _, arm in found.values())
 
 
 def plan(config: ConfigDict, workdir: Path) -> list[Planned]:
@@ -56,55 +69,54 @@ def plan(config: ConfigDict, workdir: Path) -> list[Planned]:
         UserError: no arm or seed, one that is named twice, an arm or source that cannot be read, or a run whose config
             does not pass `config.check`.
     """
-    named = arms(config)
-    for field, values in (("arms", named), ("seeds", config.study.seeds), ("sources", config.study.sources)):
-        for value in values:
-            if list(values).count(value) > 1:
-                raise UserError(f"config.study.{field} names {value} twice")
-        if not values and field != "sources":
-            raise UserError(f"config.study.{field} is empty: name at least one")
-    meanings: dict[tuple, str] = {}
-    for arm in named:
-        text, count = _read(arm)
-        same = meanings.setdefault((policy.parse(text), count), arm)
-        if same != arm:
-            raise UserError(f"config.study.arms: {same} and {arm} are the same arm; leave one of them out")
-    for seed in config.study.seeds:
-        if not isinstance(seed, int):
-            raise UserError(f"config.study.seeds: {seed!r} is no seed; write whole numbers, as in (0,1,2)")
-    runs = []
-    for source in _sources(config):
-        folder = source_name(source).replace("/", "_")
-        if any(run.source == folder for run in runs):
-            raise UserError(f"config.study.sources has two sources named {folder}: rename one of them")
+    named = sorted(arms(config), key=lambda arm: not arm.baseline)
+    _require_once("seeds", config.study.seeds)
+    if config.study.sources:
+        _require_once("sources", config.study.sources)
+    planned: list[Planned] = []
+    for of_source in _sources(config):
+        source = source_name(of_source).replace("/", "_")
+        if any(one.source == source for one in planned):
+            raise UserError(f"config.study.sources has two sources named {source}: rename one of them")
         for seed in config.study.seeds:
-            for arm in sorted(named, key=lambda arm: arm != "none"):
-                run = Planned(folder, arm, _of_arm(source, arm, seed), workdir / folder / arm / f"seed{seed}")
-                if arm != "none":
-                    run.config.augment.generator = str(run.base)
-                check(run.config)
-                runs.append(run)
-    return runs
+            for arm in named:
+                single = of_source.copy_and_resolve_references()
+                single.seed = seed
+                arm.apply(single)
+                if not arm.baseline:
+                    single.augment.generator = str(workdir / BASELINE.folder(source, seed))
+                check(single)
+                planned.append(Planned(workdir, source, arm, Run(single, workdir / arm.folder(source, seed))))
+    return planned
 
 
-def select(runs: list[Planned], *, only: str | None, index: int | None) -> list[Planned]:
+def select(planned: list[Planned], *, only: str | None, index: int | None) -> list[Planned]:
     """The runs of one arm, all seeds: `only` is ARM or SOURCE/ARM, `index` counts the arms, source by source.
 
     Raises:
         UserError: both are given, or there is no such arm.
     """
-    named = list(dict.fromkeys((run.source, run.arm) for run in runs))
+    named = list(dict.fromkeys((one.source, one.arm) for one in planned))
     if only is not None and index is not None:
         raise UserError("--only and --index both choose arms: give one of them")
     if index is not None:
         if not 0 <= index < len(named):
-            raise UserError(f"--index is {index}, but the study has the arms 0 to {len(named) - 1}")
-        return [run for run in runs if (run.source, run.arm) == named[index]]
-    chosen = [run for run in runs if only in (None, run.arm, f"{run.source}/{run.arm}")]
+            raise UserError(f"--index is {index}; the arms of the study are 0 to {len(named) - 1}")
+        return [one for one in planned if (one.source, one.arm) == named[index]]
+    chosen = [one for one in planned if only in (None, str(one.arm), f"{one.source}/{one.arm}")]
     if not chosen:
-        known = ", ".join(dict.fromkeys(arm for _, arm in named))
-        raise UserError(f"--only={only} is no arm of the study; its arms are: {known}")
+        known = ", ".join(dict.fromkeys(str(arm) for _, arm in named))
+        raise UserError(f"--only={only} is not an arm of the study; its arms are: {known}")
     return chosen
+
+
+def _require_once(field: str, values: tuple | list) -> None:
+    """Refuses a list of the config that is empty or names a value twice."""
+    for value in values:
+        if list(values).count(value) > 1:
+            raise UserError(f"config.study.{field} names {value} twice")
+    if not values:
+        raise UserError(f"config.study.{field} is empty: name at least one")
 
 
 def _sources(config: ConfigDict) -> Iterator[ConfigDict]:
@@ -115,25 +127,9 @@ def _sources(config: ConfigDict) -> Iterator[ConfigDict]:
             kind, _, where = str(entry).partition(":")
             if kind not in SOURCES:
                 known = ", ".join(SOURCES)
-                raise UserError(f"config.study.sources: {entry!r} is no source; write KIND:WHERE, KIND being {known}")
+                raise UserError(
+                    f"config.study.sources: {entry!r} is not a source; write KIND:WHERE, KIND being {known}"
+                )
             single.data.source = kind
             single.data.path, single.data.dataset = (config.data.path, where) if kind == "tfds" else (where, "")
         yield single
-
-
-def _read(arm: str) -> tuple[str, int]:
-    """The policy of an arm, and its count; 0 for `none`."""
-    if arm == "none":
-        return arm, 0
-    text, _, count = str(arm).rpartition("@")
-    if not (text and count.isdecimal()) or text == "none":
-        raise UserError(f"config.study.arms: {arm!r} is no arm; write POLICY@COUNT, as in hflip@1000, or none")
-    return text, int(count)
-
-
-def _of_arm(config: ConfigDict, arm: str, seed: int) -> ConfigDict:
-    single = config.copy_and_resolve_references()
-    single.seed = seed
-    single.augment.policy, count = _read(arm)
-    single.augment.count = count if arm != "none" else config.augment.count
-    return single

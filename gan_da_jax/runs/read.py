@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gan_da_jax.files import schemas
-from gan_da_jax.files import io
 from gan_da_jax.data import dataset as manifest
 from gan_da_jax.data.sources.images import shown
 from gan_da_jax.errors import UserError
+from gan_da_jax.files import io, schemas
 
 LEVELS = 3  # folders of a study: source, arm, seed
 

@@ -10,7 +10,7 @@ import numpy as np
 from gan_da_jax.data import order
 from gan_da_jax.devices import parallel
 
-# What the function of `parallel.training_steps` takes: images, the indices of each step's among them, and how many of
+# What the compiled steps of `training.loop` take: images, the indices of each step's among them, and how many of
 # these steps are to be done.
 Chunk = tuple[jax.Array, np.ndarray, int]
 
@@ -19,7 +19,7 @@ _CHUNK_STEPS = 256  # of a chunk at most: their images, or the indices of these,
 
 
 def chunk_steps(images: int, batch_size: int) -> int:
-    """The steps of a chunk that so many images are trained in: those of an epoch, or fewer."""
+    """The steps of a chunk when training on `images` images: one epoch, or fewer."""
     return min(_CHUNK_STEPS, -(-images // batch_size))
 
 
@@ -52,7 +52,7 @@ class Streamed:
         self._ahead: dict[int, Future] = {}  # by its first step, the shard that is on its way
 
     def take(self, first: int, at_most: int) -> Chunk:
-        """As that of `Resident`. A chunk is to be let go before the next one is taken, so that there are two shards."""
+        """See `Resident.take`. A caller must drop a chunk before it takes the next: there are two shards at most."""
         if self._shard is None or not self._first <= first < self._first + self.steps:
             self._first, self._shard = first, None
             self._shard = (self._ahead.pop(first, None) or self._load(first)).result()

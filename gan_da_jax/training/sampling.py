@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_da_jax import prng
+from gan_da_jax import gan, prng
 from gan_da_jax.devices import parallel
-from gan_da_jax.gan import update as gan_lib
 
 
 def latents(*, seed: int, stream: str, count: int, latent_dim: int) -> np.ndarray:
@@ -24,14 +23,14 @@ def _draw(key: jax.Array, numbers: jax.Array, latent_dim: int) -> jax.Array:
 
 
 @functools.lru_cache(maxsize=4)
-def sampler(gan: gan_lib.Gan) -> Callable[[Any, np.ndarray], np.ndarray]:
+def sampler(network: gan.Gan) -> Callable[[Any, np.ndarray], np.ndarray]:
     """Compiles the generator for all local devices.
 
     Returns:
-        A function of the generator's variables and latents float32 [n, latent_dim]; it returns images uint8
-        [n, S, S, 3].
+        A function of the generator's variables, as from `gan.shown`, and latents float32 [n, latent_dim]; it returns
+        images uint8 [n, S, S, 3].
     """
-    run = parallel.batches(lambda variables, z: {"images": gan_lib.sample(gan, variables, z)}, batch_size=64)
+    run = parallel.batches(lambda variables, z: {"images": gan.sample(network, variables, z)}, batch_size=64)
     return lambda generator, vectors: run(generator, vectors)["images"]
 
 

@@ -1,4 +1,4 @@
-"""audit: proves a finished run, or a study and its report, from the files; what came of it is in audit.json."""
+"""audit: verifies a finished run, or a study and its report, from the files; writes the findings to audit.json."""
 
 import contextlib
 import tempfile
@@ -10,14 +10,16 @@ import jax
 from gan_da_jax.audit import bundle as bundles
 from gan_da_jax.audit import checks
 from gan_da_jax.audit.finding import DIFFERS, UNCHECKED, Finding
-from gan_da_jax.audit.recomputed import Again, carried_classifier
+from gan_da_jax.audit.recomputed import Recomputed, carried_classifier
+from gan_da_jax.audit.recorded import Recorded
 from gan_da_jax.classifiers import registry as classifiers
 from gan_da_jax.errors import Failure, UserError
-from gan_da_jax.files import checkpoint, io
+from gan_da_jax.files import io
 from gan_da_jax.pipeline import pools
 from gan_da_jax.runs import environment
-from gan_da_jax.runs import folder as run
+from gan_da_jax.runs.folder import Folder, is_run
 from gan_da_jax.runs.read import find
+from gan_da_jax.verbs.verb import WORKDIR, Flag, Verb
 
 
 def main(workdir: Path, *, step: int | None = None, bundle: Path | None = None, dry_run: bool = False) -> None:
@@ -42,7 +44,7 @@ def main(workdir: Path, *, step: int | None = None, bundle: Path | None = None, 
         raise UserError(f"--bundle={bundle} would be inside of what it holds; choose a place outside of {workdir}")
     folders = _runs(workdir)
     with _anew() as cache:
-        runs = [Again(folder, cache=cache) for folder in folders]
+        runs = [Recorded(folder) for folder in folders]
         for by in (row["trained_by"] for one in runs for row in one.metrics if "trained_by" in row):
             raise UserError(f"{workdir} holds a run that was trained by {by}: an audit can only do ours again")
         stretches = {one.workdir: one.stretch(step) for one in runs}
@@ -53,9 +55,12 @@ def main(workdir: Path, *, step: int | None = None, bundle: Path | None = None, 
             return
         found = {}
         for one in runs:
-            with run.alone(one.workdir):
-                found[_name(one.workdir, workdir)] = _tell(checks.of_run(one, *stretches[one.workdir]), one.workdir)
-        found["report" if runs[0].workdir == workdir else "study"] = _tell(checks.of_folder(workdir, runs), workdir)
+            with one.folder.alone():
+                findings = checks.of_run(one, Recomputed(one, cache=cache), *stretches[one.workdir])
+                found[_name(one.workdir, workdir)] = _print_all(findings, one.workdir)
+        found["report" if runs[0].workdir == workdir else "study"] = _print_all(
+            checks.of_folder(workdir, runs), workdir
+        )
     _end(workdir, found, {_name(folder, workdir): step for folder, (step, _) in stretches.items()})
     if bundle is not None:
         _bundle(bundle, workdir, runs, stretches)
@@ -76,7 +81,7 @@ def _anew() -> Iterator[Path]:
 
 def _runs(workdir: Path) -> list[Path]:
     """The folders of the runs; those that a study has noted as failed are left out."""
-    if (workdir / "config.json").is_file():
+    if is_run(workdir):
         return [workdir]
     failed = checks.failed(workdir)
     for name in failed:
@@ -91,7 +96,7 @@ def _name(folder: Path, workdir: Path) -> str:
     return folder.relative_to(workdir).as_posix()
 
 
-def _tell(findings: Iterator[Finding], where: Path) -> list[Finding]:
+def _print_all(findings: Iterator[Finding], where: Path) -> list[Finding]:
     """Does all checks, and prints a table of them."""
     found = list(findings)
     rows = [f"  {finding.check:18} {finding.result:12} {finding.detail}" for finding in found]
@@ -124,13 +129,13 @@ def _end(workdir: Path, found: dict[str, list[Finding]], steps: dict[str, int]) 
     print(f"{workdir}: audit passed, {len(every) - left} checks{rest}: {workdir / 'audit.json'}")
 
 
-def _bundle(path: Path, workdir: Path, runs: list[Again], stretches: dict[Path, tuple[int, int]]) -> None:
+def _bundle(path: Path, workdir: Path, runs: list[Recorded], stretches: dict[Path, tuple[int, int]]) -> None:
     needed = {one.workdir: {*stretches[one.workdir], *one.saved[-1:]} for one in runs}
     added = {}
     for one in runs:
-        own = one.workdir / "generator"
-        if (own / "config.json").is_file():
-            needed[own] = set(checkpoint.steps(own / "checkpoints")[-1:])
+        own = one.folder.generator
+        if is_run(own):
+            needed[own] = set(Folder(own).saved()[-1:])
         for name in {row["classifier"] for row in one.scores}:
             kept, carried = classifiers.trained_here(name), carried_classifier(one.workdir, name)
             if kept is not None and not carried.exists():
@@ -140,7 +145,7 @@ def _bundle(path: Path, workdir: Path, runs: list[Again], stretches: dict[Path, 
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB; it holds the images that the runs were trained on")
 
 
-def _instructions(workdir: Path, runs: list[Again], stretches: dict[Path, tuple[int, int]]) -> str:
+def _instructions(workdir: Path, runs: list[Recorded], stretches: dict[Path, tuple[int, int]]) -> str:
     """What a person who unzips a bundle needs to know."""
     then = runs[0].recorded
     versions = "".join(f"  {name} {version}\n" for name, version in then["versions"].items())
@@ -161,3 +166,14 @@ and comes out the same bit for bit where all of this is the same; elsewhere with
 
 Checkpoints were kept for training again from
 {steps}"""
+
+
+VERB = Verb(
+    "verifies that a run's scores, or a study's report, come from its files; --bundle=FILE.zip for others",
+    main,
+    needs=(WORKDIR,),
+    takes=(
+        Flag("step", "The checkpoint to train from again; 0: the start.", "number"),
+        Flag("bundle", "A .zip file for others to repeat the audit with.", "folder"),
+    ),
+)

@@ -1,11 +1,11 @@
 """compare: this package beside PyTorch's stock DCGAN: the same numbers? how fast? as good? -> a table, a JSON file."""
 
 import importlib.metadata
+import itertools
 import os
 import platform
 import shutil
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,19 @@ from ml_collections import ConfigDict
 import gan_da_jax
 from gan_da_jax import pytorch
 from gan_da_jax.classifiers import registry as classifiers
-from gan_da_jax.data import dataset as manifest
-from gan_da_jax.data import order
+from gan_da_jax.data import dataset
 from gan_da_jax.data.sources import faces
 from gan_da_jax.data.sources.images import shown
-from gan_da_jax.devices import parallel
-from gan_da_jax.errors import Failure, Interrupted, UserError
-from gan_da_jax.files import checkpoint, io
+from gan_da_jax.errors import Failure, UserError
+from gan_da_jax.files import io
 from gan_da_jax.metrics.over_seeds import SCORES, value, written
-from gan_da_jax.progress import Progress, stop_requests
+from gan_da_jax.pipeline import chain
+from gan_da_jax.pipeline.train import record
+from gan_da_jax.progress import stop_requests
 from gan_da_jax.pytorch import contenders, race
-from gan_da_jax.runs import folder as run
-from gan_da_jax.training import sampling
+from gan_da_jax.runs import networks
+from gan_da_jax.runs.folder import Run
+from gan_da_jax.verbs.verb import CONFIG, WORKDIR, Flag, Verb
 
 TURNS = 7
 SECONDS = 2.0  # that a turn takes, about
@@ -38,8 +39,6 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "torch")
 def main(
     config: ConfigDict,
     *,
-    perform: Callable[..., None],
-    score: Callable[[ConfigDict, Path], None],
     workdir: Path | None = None,
     train: bool = False,
     out: str | None = None,
@@ -49,8 +48,6 @@ def main(
 
     Args:
         config: a run's: sizes, optimizer, precision; for `train`, everything.
-        perform: trains and scores our run of a config in a workdir, by name `dry_run` only checks it.
-        score: scores the checkpoints of a run.
         workdir: where runs are, with `train`: ours in it, PyTorch's in its folder `torch`.
         train: whether to train both to the end of the config's budget, and to score them.
         out: a `.json` file to write; None for `compare.json` in the workdir, if there is one.
@@ -61,26 +58,56 @@ def main(
         Failure: they are not the same GAN; the file says where they differ.
     """
     pytorch.require()
-    if train and workdir is None:
-        raise UserError("--train needs a --workdir, where both are trained, as in --workdir=runs/compared")
-    path = Path(out) if out is not None else workdir / "compare.json" if workdir else None
-    if path is not None and (path.suffix != ".json" or path.is_dir()):
-        raise UserError(f"--out={shown(path)}: the file that is written is a .json file, and is to be called so")
-    if out is not None and not path.absolute().parent.is_dir():
-        raise UserError(f"--out={shown(out)}: its folder does not exist; make it, or name another file")
-    if train:
-        classifiers.check(config.evaluate.classifier, config.evaluate.weights, tap=config.evaluate.tap)
-        run.check(workdir / "torch", config)
-        perform(config, workdir, dry_run=True)
+    pytorch.require_dcgan(name=config.model.name, loss=config.train.loss)
+    path = _target(workdir, out)
+    run = _checked(config, workdir) if train else None
     sizes = f"{config.data.image_size} px, width {config.model.width}, batch {config.train.batch_size}"
     if dry_run:
         print(f"would compare with PyTorch at {sizes}: parity in float64 and float32, speed in {config.model.dtype}")
-        print(f"would train PyTorch's as well, in {workdir / 'torch'}" if train else "would train nothing")
+        print(f"would train PyTorch's as well, in {run.workdir / 'torch'}" if run else "would train nothing")
         print(f"would write {path}" if path else "would write nothing")
         return
 
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes share a GPU's memory
     pixels = np.asarray(faces.render(config.seed, np.arange(_IMAGES), config.data.image_size)[0])
+    result = _compared(config, pixels)
+    if run:
+        theirs = Run(config, run.workdir / "torch")
+        for line in itertools.chain(chain.train(run), chain.evaluate(run), _train_torch(run, theirs)):
+            _say(line)
+        for line in chain.evaluate(theirs):
+            _say(line)
+        result["trained"] = {"jax": _trained(run), "torch": _trained(theirs)}
+    if path is not None:
+        io.write_json(path, result)
+    print(_table(result, sizes))
+    _require_parity(result["parity"]["checks"], path)
+
+
+def _target(workdir: Path | None, out: str | None) -> Path | None:
+    """The file to write, if any; a `UserError` if it could not be written."""
+    path = Path(out) if out is not None else workdir / "compare.json" if workdir else None
+    if path is not None and (path.suffix != ".json" or path.is_dir()):
+        raise UserError(f"--out={shown(str(path))}: the name of the file must end in .json")
+    if out is not None and path is not None and not path.absolute().parent.is_dir():
+        raise UserError(f"--out={shown(out)}: its folder does not exist; make it, or name another file")
+    return path
+
+
+def _checked(config: ConfigDict, workdir: Path | None) -> Run:
+    """Our run of `--train`; a `UserError` if it or PyTorch's could not be trained and scored."""
+    if workdir is None:
+        raise UserError("--train needs a --workdir, where both are trained, as in --workdir=runs/compared")
+    classifiers.check(config.evaluate.classifier, config.evaluate.weights, tap=config.evaluate.tap)
+    run = Run(config, workdir)
+    Run(config, workdir / "torch").check()
+    for line in chain.plan_training(run):
+        _say(line)
+    return run
+
+
+def _compared(config: ConfigDict, pixels: np.ndarray) -> dict[str, Any]:
+    """Parity and speed on images uint8 [n, S, S, 3], and what they were measured with."""
     result: dict[str, Any] = {
         "parity": _parity(config, pixels),
         "speed": _speed(config, pixels),
@@ -89,22 +116,17 @@ def main(
         "config": {name: config[name].to_dict() for name in ("model", "train")}
         | {"image_size": config.data.image_size, "seed": config.seed},
     }
-    result["devices"] = {
-        name: contender["device"] for name, contender in result["speed"]["train"]["contenders"].items()
-    }
-    if train:
-        perform(config, workdir)
-        _train_torch(config, workdir)
-        score(config, workdir / "torch")
-        result["trained"] = {"jax": _trained(workdir), "torch": _trained(workdir / "torch")}
-    if path is not None:
-        io.write_json(path, result)
-    print(_table(result, sizes))
-    failed = [check for check in result["parity"]["checks"] if not check["passed"]]
+    raced = result["speed"]["train"]["contenders"]
+    return result | {"devices": {name: contender["device"] for name, contender in raced.items()}}
+
+
+def _require_parity(checks: list[dict], path: Path | None) -> None:
+    """Raises a `Failure` if any comparison failed, which names the worst one."""
+    failed = [check for check in checks if not check["passed"]]
     if failed:
         worst = max(failed, key=lambda check: check["difference"] / check["tolerance"])
         raise Failure(
-            f"parity: {len(failed)} of {len(result['parity']['checks'])} comparisons failed, {worst['what']} after "
+            f"parity: {len(failed)} of {len(checks)} comparisons failed, {worst['what']} after "
             f"{worst['steps']} steps in {worst['precision']} by {worst['difference']:.1e} at {worst['where']}"
             + (f"; {path} has them all" if path else "")
         )
@@ -119,7 +141,7 @@ def _parity(config: ConfigDict, pixels: np.ndarray) -> dict:
 
     batch, steps = config.train.batch_size, max(parity.STEPS)
     images = pixels[np.arange(steps * batch) % len(pixels)].reshape(steps, batch, *pixels.shape[1:])
-    checks = parity.measure(**run.settings(config), images=images, seed=config.seed, told=_say)
+    checks = parity.measure(**networks.dcgan_settings(config), images=images, seed=config.seed, told=_say)
     rows = [{**check._asdict(), "difference": _finite(check.difference)} for check in checks]
     return {"passed": all(check.passed for check in checks), "images": "procedural faces", "checks": rows}
 
@@ -129,7 +151,7 @@ def _finite(number: float) -> float:
 
 
 def _speed(config: ConfigDict, pixels: np.ndarray) -> dict:
-    network = run.settings(config) | {"dtype": config.model.dtype}
+    network = networks.dcgan_settings(config) | {"dtype": config.model.dtype}
     races = {
         "train": contenders.training(
             images=pixels, batch_size=config.train.batch_size, network=network, seconds=SECONDS
@@ -156,79 +178,49 @@ def _raced(entries: dict[str, race.Contender], what: str) -> dict:
     return row | {"unit": "images/s", "turns": TURNS, "contenders": about}
 
 
-def _train_torch(config: ConfigDict, workdir: Path) -> None:
-    """Trains PyTorch's on our run's data set, in the same order; it saves its state as ours, and continues from it."""
-    from gan_da_jax.pytorch import dcgan, states
+def _train_torch(ours: Run, run: Run) -> Iterator[str]:
+    """Trains PyTorch's GAN, as `run`, on the data set of our run, in the same order, and continues where it stopped.
 
-    place, total = workdir / "torch", run.total_steps(config)
-    with run.alone(place):
-        if not (place / "dataset" / "manifest.json").exists():
-            _copy(workdir / "dataset", place / "dataset")
-        run.claim(place, config)
-        done = checkpoint.steps(place / "checkpoints")
-        if done and done[-1] >= total:
-            _say(f"{place}: trained to step {done[-1]} already")
+    Yields:
+        What happens, a line each.
+    """
+    from gan_da_jax.pytorch import dcgan, loop
+
+    config, total = run.config, run.schedule.steps
+    with run.alone():
+        if not run.prepared:
+            _copy(ours.dataset, run.dataset)
+        run.claim()
+        state = run.newest_state()
+        if state is not None and int(state.step) >= total:
+            yield f"{run}: trained to step {int(state.step)} already"
             return
-        images = np.array(manifest.load(place / "dataset")[1])  # PyTorch wants what it may write to
-        trainer = dcgan.Trainer(**run.settings(config), seed=config.seed)
-        if done:
-            state = checkpoint.load(place / "checkpoints", done[-1], run.abstract_state(config))
-            states.put(trainer, parallel.host(state))
-            _say(f"{place}: continues from step {done[-1]} of {total}")
+        if state is None:
+            state = networks.zero_state(config, step=0)
+        else:
+            yield f"{run}: continues from step {int(state.step)} of {total}"
+        _, images = dataset.load(run.dataset)
+        trainer = dcgan.Trainer(**networks.dcgan_settings(config), seed=config.seed)
+        steps = loop.TorchLoop(trainer, run.network, images, seed=config.seed, batch_size=run.schedule.batch_size)
         with stop_requests() as requests:
-            _train_steps(config, place, trainer, images, done[-1] if done else 0, requests)
+            record(run, steps, state, requests, note={"trained_by": dcgan.describe()["name"]})
 
 
-def _train_steps(
-    config: ConfigDict, place: Path, trainer: Any, images: np.ndarray, step: int, requests: list[int]
-) -> None:
-    from gan_da_jax.pytorch import dcgan, states
-
-    total, batch, marks = run.total_steps(config), config.train.batch_size, run.checkpoint_steps(config)
-    network, pixels = run.network(config), trainer.place(images)
-    sample = sampling.sampler(network)
-    progress, losses, start = Progress(str(place), total=total * batch, done=step * batch), [], time.monotonic()
-    while step < total:
-        (chosen,) = order.batches(seed=config.seed, images=len(images), batch_size=batch, first=step, steps=1)
-        latents = trainer.latents(batch, seed=config.seed << 32 | step)
-        losses.append(trainer.update(trainer.real(pixels[chosen]), latents))
-        step += 1
-        progress.advance(batch)
-        if step not in marks and not requests:
-            continue
-        row = run.position(config, step) | {"steps": len(losses)}
-        row |= {name: float(np.mean([float(one[name]) for one in losses])) for name in losses[0]}
-        seconds = time.monotonic() - start
-        row |= {"images_per_second": round(len(losses) * batch / seconds, 2), "seconds": round(seconds, 3)}
-        if not np.isfinite([row["generator_loss"], row["discriminator_loss"]]).all():
-            raise Failure(f"{place}: the losses are no longer finite at step {step}")
-        state = states.take(trainer, network, step)
-        grid = run.sample_grid(config, sample, state.generator)
-        io.save_png(place / "samples" / f"step_{step:08d}.png", grid)
-        row |= {"state_sha256": checkpoint.digest(state), "trained_by": dcgan.describe()["name"]}
-        io.append_jsonl(place / "metrics.jsonl", row)
-        checkpoint.save(place / "checkpoints", step, parallel.replicate(state))
-        if requests:
-            raise Interrupted(f"{place}: interrupted; saved at step {step} of {total}, the same command continues")
-        losses, start = [], time.monotonic()
-    progress.close()
-
-
-def _copy(dataset: Path, place: Path) -> None:
-    """Copies a data set; its manifest, which makes it complete, comes last."""
+def _copy(old: Path, place: Path) -> None:
+    """Copies the folder of a data set; its manifest, which makes it complete, comes last."""
     place.mkdir(parents=True, exist_ok=True)
-    for file in sorted(dataset.iterdir(), key=lambda file: file.name == "manifest.json"):
+    for file in sorted(old.iterdir(), key=lambda file: file.name == "manifest.json"):
         with io.atomic(place / file.name) as temporary:
             shutil.copyfile(file, temporary)
 
 
-def _trained(workdir: Path) -> dict:
+def _trained(run: Run) -> dict:
     """How a run ended: where, how long it took, and the scores of its last checkpoint, one for each set of samples."""
-    metrics, rows = (io.read_jsonl(workdir / name) for name in ("metrics.jsonl", "scores.jsonl"))
+    metrics, rows = io.read_jsonl(run.metrics), io.read_jsonl(run.scores)
     last = max(row["step"] for row in rows)
     keys = ["repeat", "classifier", "tap", *(key for one in SCORES for key in (one.key, one.real) if key)]
     return {
-        "workdir": str(workdir),
+        "workdir": str(run),
         **{key: metrics[-1][key] for key in ("step", "kimg", "generator_loss", "discriminator_loss")},
         "seconds": round(sum(row["seconds"] for row in metrics), 1),
         "scores": [{key: row[key] for key in keys} for row in rows if row["step"] == last],
@@ -264,3 +256,15 @@ def _table(result: dict[str, Any], sizes: str) -> str:
         shown_scores = ", ".join(f"{s.label} {written(value(one['scores'][0], s.key))}" for s in SCORES[:4])
         lines.append(f"trained, {name}: step {one['step']} in {one['seconds']:.0f} s, {shown_scores}")
     return "\n".join(lines)
+
+
+VERB = Verb(
+    "this package beside PyTorch: the same numbers? how fast? with --train, as good?",
+    main,
+    needs=(CONFIG,),
+    takes=(
+        WORKDIR,
+        Flag("train", "Also train both, and score them.", "switch"),
+        Flag("out", "The .json file to write.", "file"),
+    ),
+)

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+from ml_collections import ConfigDict
+
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.report import build, tables
+from gan_da_jax.verbs.verb import CONFIG, WORKDIR, Verb
 
 
-def main(workdir: Path, *, dry_run: bool = False) -> None:
+def main(workdir: Path, *, config: ConfigDict | None = None, dry_run: bool = False) -> None:
     """Reports on a run, or on all runs in the subfolders of `workdir`, at any time and as often as wanted.
 
     Writes WORKDIR/summary.json, WORKDIR/summary.csv, WORKDIR/report/index.html and beside it the page's charts as PNG
@@ -15,6 +18,7 @@ def main(workdir: Path, *, dry_run: bool = False) -> None:
 
     Args:
         workdir: the folder of a run, or one with runs up to three levels below it.
+        config: all verbs on a workdir may be given one; it decides nothing here.
         dry_run: only find and read the runs, and say what would be written.
 
     Raises:
@@ -39,3 +43,11 @@ def main(workdir: Path, *, dry_run: bool = False) -> None:
         raise UserError(f"{workdir} cannot be written to ({error.strerror}): report on a copy of the runs") from None
     print(tables.to_text(matter.arms, matter.entries))
     print(target)
+
+
+VERB = Verb(
+    "the scores of a run, or of a folder of runs -> report/index.html, summary.json",
+    main,
+    needs=(WORKDIR,),
+    takes=(CONFIG,),
+)

@@ -19,6 +19,7 @@ from gan_da_jax.files import io
 from gan_da_jax.metrics import classes, scores
 from gan_da_jax.pytorch import convert
 from gan_da_jax.training import sampling
+from gan_da_jax.verbs.verb import Flag, Verb
 
 SEED = 2020  # of a generator's latents, the shuffle before splitting, KID's subsets, the bootstrap; torch-fidelity's
 _WEIGHTS = (".pth", ".pt", ".safetensors")
@@ -185,3 +186,27 @@ def _written(result: dict[str, Any], name: str) -> str:
         return f"{value['mean']:.6g} +- {value['std']:.3g} ({how})"
     interval = result.get(f"{name}_interval")
     return f"{value:.6g}" + (f" (95% of resamples: {interval[0]:.6g} to {interval[1]:.6g})" if interval else "")
+
+
+VERB = Verb(
+    "scores any images against any reference; needs no config",
+    main,
+    needs=(
+        Flag(
+            "images",
+            "A folder, .zip, .npz or .npy of images, or a .pth or .safetensors of a DCGAN's generator.",
+            "file",
+            "--images=DIR",
+        ),
+    ),
+    takes=(
+        Flag("reference", "What to compare them with, likewise.", "file"),
+        Flag("classifier", "The network; inception_v3_2015 if not given."),
+        Flag("weights", "Its weight file; the published one if not given.", "file"),
+        Flag("tap", "The layer that is compared; 2048 of Inception."),
+        Flag("splits", "Parts of the Inception Score; 10 if not given.", "number"),
+        Flag("samples", "Images of a generator's weights; 1000 if not given.", "number"),
+        Flag("out", "A .json file to write.", "file"),
+        Flag("probabilities", "A .npz file for the class probabilities of each image.", "file"),
+    ),
+)

@@ -4,15 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from gan_da_jax import gan
 from gan_da_jax.classifiers import registry as classifiers
 from gan_da_jax.classifiers.weights import download
 from gan_da_jax.classifiers.weights.published import PUBLISHED
 from gan_da_jax.devices import parallel
 from gan_da_jax.errors import UserError, did_you_mean
-from gan_da_jax.files import checkpoint, io, keras_h5, torch_file
+from gan_da_jax.files import io, keras_h5, torch_file
 from gan_da_jax.pytorch import convert
-from gan_da_jax.runs import folder as run
-from gan_da_jax.runs.config import restored
+from gan_da_jax.runs.folder import Run
+from gan_da_jax.verbs.verb import Flag, Verb
 
 
 def main(words: list[str], *, out: str | None = None, dry_run: bool = False) -> None:
@@ -119,8 +120,8 @@ def _export(workdir: str, step: str | None = None, *, out: str | None, dry_run: 
         raise UserError(
             "weights export needs --out=DIR, the folder for generator.safetensors and discriminator.safetensors"
         )
-    config = restored(run.recorded(place)["config"])
-    saved = checkpoint.steps(place / "checkpoints")
+    run = Run.open(place)
+    saved = run.saved()
     if not saved or (step is not None and step not in map(str, saved)):
         wanted = f"no checkpoint {step}" if step is not None else "no checkpoint"
         raise UserError(f"{place} has {wanted}; it has those of the steps: {', '.join(map(str, saved)) or 'none'}")
@@ -128,10 +129,10 @@ def _export(workdir: str, step: str | None = None, *, out: str | None, dry_run: 
     if dry_run:
         print(f"would write both networks of {place}, step {number}, to {folder}")
         return
-    state = parallel.host(run.trained_state(config, place, number))
-    for kind in ("generator", "discriminator"):
+    state = parallel.host(run.trained_state(number))
+    for kind, variables in {"generator": gan.shown(state), "discriminator": state.discriminator}.items():
         path = folder / f"{kind}.safetensors"
-        torch_file.write(path, convert.to_torch(getattr(state, kind)))
+        torch_file.write(path, convert.to_torch(variables))
         print(f"{path}: step {number}, sha256:{io.file_sha256(path)}")
 
 
@@ -165,3 +166,11 @@ ACTIONS = {
     "check": Action(("FILE",), _check),
     "export": Action(("RUN", "[STEP]"), _export),
 }
+
+
+VERB = Verb(
+    "classifiers' weights: list, fetch NAME, convert FILE NAME, check FILE; a run's: export RUN [STEP] --out=DIR",
+    main,
+    takes=(Flag("out", "For convert, the file to write; for export, the folder.", "file"),),
+    words=3,
+)

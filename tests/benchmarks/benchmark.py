@@ -30,8 +30,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from gan_da_jax import gan
 from gan_da_jax.data import order
-from gan_da_jax.gan import update as gan_lib
 from gan_da_jax.gan.dcgan import DTYPES, channels
 from gan_da_jax.pytorch import contenders, race
 from gan_da_jax.verbs import compare
@@ -286,10 +286,10 @@ def stream(flags: argparse.Namespace) -> tuple[list[Row], str]:
 
 def vmapped(*, images: np.ndarray, batch_size: int, network: dict, seconds: float, runs: int) -> Iterator[Any]:
     """A contender: trains several GANs with different seeds as one program; a step is one of each."""
-    gan, keys = gan_lib.create(**network), jax.random.split(jax.random.key(0), runs)
-    states = jax.jit(jax.vmap(functools.partial(gan_lib.init, gan)))(keys)
+    trained, keys = gan.create(**network), jax.random.split(jax.random.key(0), runs)
+    states = jax.jit(jax.vmap(functools.partial(gan.init, trained)))(keys)
     advance = jax.jit(
-        jax.vmap(functools.partial(gan_lib.run_steps, gan), in_axes=(0, None, 0, None, 0)), donate_argnums=0
+        jax.vmap(functools.partial(gan.run_steps, trained), in_axes=(0, None, 0, None, 0)), donate_argnums=0
     )
     pixels, size, done = jax.device_put(images), -(-len(images) // batch_size), 0
 

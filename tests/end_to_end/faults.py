@@ -20,12 +20,11 @@ from soak import contents
 
 import helpers
 from gan_da_jax.classifiers import extract
-from gan_da_jax.devices import parallel
 from gan_da_jax.evaluation import leakage_meters
 from gan_da_jax.files import io as records
 from gan_da_jax.main import main
-from gan_da_jax.runs import folder as run
-from gan_da_jax.training import sampling
+from gan_da_jax.runs import networks
+from gan_da_jax.training import loop, sampling
 
 FEW = helpers.SCORED | {"train.epochs": 10, "train.keep": 2}
 # Each is a command, and the commands before it. That of train drops lines, and checkpoints that are not planned.
@@ -138,11 +137,11 @@ if __name__ == "__main__":
     parser.add_argument("--only", choices=tuple(SCENARIOS))
     given = parser.parse_args()
     for module, name in (
-        (parallel, "training_steps"),
+        (loop, "_compiled"),
         (sampling, "sampler"),
         (extract, "extractor"),
         (leakage_meters, "meters"),
-        (run, "abstract_state"),
+        (networks, "abstract_state"),
     ):
         remember(module, name)
     for scenario in [given.only] if given.only else SCENARIOS:

@@ -161,20 +161,20 @@ def contents(root: Path) -> dict[str, object]:
 
     from gan_da_jax.devices import parallel
     from gan_da_jax.files import checkpoint, io
-    from gan_da_jax.runs import folder as run
+    from gan_da_jax.runs import networks, schedule
 
     found: dict[str, object] = {}
     configs = {path.parent: ConfigDict(io.read_json(path)["config"]) for path in root.rglob("config.json")}
     for folder, config in configs.items():
         for path in (folder / "checkpoints").glob("*"):
-            arrays = parallel.host(checkpoint.load(path.parent, int(path.name), run.abstract_state(config)))
+            arrays = parallel.host(checkpoint.load(path.parent, int(path.name), networks.abstract_state(config)))
             found[path.relative_to(root).as_posix()] = checkpoint.digest(arrays)
     for path in (path for path in root.rglob("*") if path.is_file()):
         name = path.relative_to(root).as_posix()
         if "/checkpoints/" in f"/{name}" or path.name in (".lock", ".study.lock"):
             continue
         if path.name == "metrics.jsonl":  # an interruption adds a line, and divides the epoch that a mean is over
-            planned = run.checkpoint_steps(configs[path.parent])
+            planned = schedule.of(configs[path.parent]).checkpoints
             rows = io.read_jsonl(path)
             found[name] = {row["step"]: row.get("state_sha256") for row in rows if row["step"] in planned}
         elif path.suffix in (".json", ".jsonl", ".csv"):

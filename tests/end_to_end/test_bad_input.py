@@ -30,7 +30,7 @@ from gan_da_jax.devices import parallel
 from gan_da_jax.files import checkpoint
 from gan_da_jax.files import io as records
 from gan_da_jax.main import main
-from gan_da_jax.runs import folder as run
+from gan_da_jax.runs import networks, schedule
 from helpers import CONFIG, SMALL, command, configured
 
 BASE = [CONFIG, "--config.data.image_size=32"]
@@ -603,8 +603,8 @@ def trained(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("trained") / "run"
     assert main(small("prepare", workdir)) == 0
     config = configured(**SMALL | FEW)
-    state = run.initial_state(config)
-    row = run.position(config, 4) | {"state_sha256": checkpoint.digest(parallel.host(state))}
+    state = networks.initial_state(config)
+    row = schedule.of(config).position(4) | {"state_sha256": checkpoint.digest(parallel.host(state))}
     records.append_jsonl(workdir / "metrics.jsonl", row)
     checkpoint.save(workdir / "checkpoints", 4, state)
     return workdir

@@ -14,7 +14,8 @@ import helpers
 from gan_da_jax.classifiers import registry as classifiers
 from gan_da_jax.files import checkpoint, io
 from gan_da_jax.main import main
-from gan_da_jax.runs import folder as run
+from gan_da_jax.runs import networks
+from gan_da_jax.runs.folder import Run
 from gan_da_jax.training import sampling
 
 # 39 images in batches of 16: the two epochs end after 3 and 5 steps.
@@ -78,9 +79,9 @@ def test_generated_images_come_from_the_run_on_the_originals(study):
     assert Counter(row["op"] for row in made["records"]) == {"original": 24, "contrast": 8, "generated": 7}
     assert not (study / "contrast+generated/generator").exists()
     config = helpers.configured(**FIELDS)
-    generator = run.trained_state(config, study / "none", 3).generator
+    generator = Run(config, study / "none").trained_state(3).generator
     vectors = sampling.latents(seed=0, stream="generated", count=7, latent_dim=8)
-    images = sampling.sampler(run.network(config))(generator, vectors)
+    images = sampling.sampler(networks.network(config))(generator, vectors)
     np.testing.assert_array_equal(io.load_array(study / "contrast+generated/dataset/generated.npy"), images)
 
 
@@ -106,9 +107,9 @@ def test_scores_are_the_formula_on_the_samples(study):
     config = helpers.configured(**FIELDS | {"augment.policy": "hflip"})
     classifier = classifiers.load("faces_attributes", "")
     assert row["weights_sha256"] == classifier.weights_sha256 and row["classifier_accuracy"] == classifier.accuracy
-    generator = run.trained_state(config, study / "hflip", row["step"]).generator
+    generator = Run(config, study / "hflip").trained_state(row["step"]).generator
     vectors = sampling.latents(seed=0, stream="evaluate 0", count=40, latent_dim=8)
-    images = sampling.sampler(run.network(config))(generator, vectors)
+    images = sampling.sampler(networks.network(config))(generator, vectors)
 
     def score(images: np.ndarray, splits: int) -> list[float]:
         logits = np.asarray(classifier.apply(images)["logits"], np.float64)

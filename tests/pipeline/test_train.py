@@ -12,20 +12,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_da_jax import prng
-from gan_da_jax.data import dataset, order
+from gan_da_jax.data import dataset
 from gan_da_jax.devices import parallel
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import checkpoint, io
 from gan_da_jax.main import main
-from gan_da_jax.runs import folder as run
+from gan_da_jax.pipeline.train import loop_of
+from gan_da_jax.runs import networks
+from gan_da_jax.runs.folder import Folder, Run
+from gan_da_jax.training.loop import Loop
 from helpers import SMALL, command, configured, refused, written
 
 
 def arrays(workdir: Path, step: int | None = None):
     directory = workdir / "checkpoints"
     step = checkpoint.steps(directory)[-1] if step is None else step
-    return parallel.host(checkpoint.load(directory, step, run.initial_state(configured(**SMALL))))
+    return parallel.host(checkpoint.load(directory, step, networks.initial_state(configured(**SMALL))))
 
 
 def metrics(workdir: Path) -> list[dict]:
@@ -164,7 +166,7 @@ def test_lines_of_lost_steps_are_dropped(whole, tmp_path):
 
 
 def test_two_processes_keep_out_of_each_other(whole, capsys):
-    with run.alone(whole):
+    with Folder(whole).alone():
         error = refused(command("train", whole, train__epochs=5), capsys)
     assert f"another process works in {whole}" in error
 
@@ -228,10 +230,10 @@ def test_a_checkpoint_of_another_state_is_no_checkpoint(whole, tmp_path, capsys)
     shutil.copytree(whole / "checkpoints/8", tmp_path / "run/checkpoints/15")
     config = configured(**SMALL)
     with pytest.raises(UserError, match="15 is not the state that metrics.jsonl notes; delete that folder"):
-        run.trained_state(config, tmp_path / "run", 15)
+        Run(config, tmp_path / "run").trained_state(15)
     assert main(command("train", tmp_path / "run")) == 0
-    assert "15 is not the state that metrics.jsonl notes; it is set aside" in capsys.readouterr().err
-    run.trained_state(config, tmp_path / "run", 15)
+    assert "15 is not the state that metrics.jsonl notes; ignoring it" in capsys.readouterr().err
+    Run(config, tmp_path / "run").trained_state(15)
 
 
 def test_training_that_diverges_stops_at_the_step_and_keeps_what_is_good(tmp_path, capsys, monkeypatch):
@@ -247,11 +249,10 @@ def test_training_that_diverges_stops_at_the_step_and_keeps_what_is_good(tmp_pat
     # By the same program, one step at a time.
     config = configured(**SMALL)
     config.train.learning_rate = 1e10
-    pixels, state = parallel.replicate(dataset.load(tmp_path / "run/dataset")[1]), run.initial_state(config)
-    advance = parallel.training_steps(run.network(config))
+    loop = loop_of(Run(config, tmp_path / "run"), dataset.load(tmp_path / "run/dataset")[1], limit=None)
+    state = networks.initial_state(config)
     for step in range(last["step"]):
-        chosen = order.batches(seed=0, images=len(pixels), batch_size=8, first=step, steps=1)
-        state, found = advance(state, pixels, np.pad(chosen, ((0, 3), (0, 0))), 1, prng.stream(0, "train"))
+        state, found = loop.advance(state, step, 1)
         finite = np.isfinite([float(values[0]) for values in found.values()]).all()
         assert finite == (step + 1 < last["step"]), (step, found)
     assert main(["report", f"--workdir={tmp_path / 'run'}"]) == 0
@@ -261,21 +262,16 @@ def test_training_that_diverges_stops_at_the_step_and_keeps_what_is_good(tmp_pat
 
 def test_a_state_that_is_not_finite_is_never_saved(tmp_path, monkeypatch, capsys):
     """The gradient of the last step of an epoch: no loss has shown it yet."""
-    training_steps = parallel.training_steps
+    advance = Loop.advance
 
-    def broken(*arguments, **named):
-        advance = training_steps(*arguments, **named)
+    def broken(*arguments):
+        state, found = advance(*arguments)
+        lost = np.nan if int(state.step) == 8 else 1
+        return state.replace(generator=jax.tree.map(lambda leaf: leaf * lost, state.generator)), found
 
-        def step(state, *rest):
-            state, found = advance(state, *rest)
-            lost = np.nan if int(state.step) == 8 else 1
-            return state.replace(generator=jax.tree.map(lambda leaf: leaf * lost, state.generator)), found
-
-        return step
-
-    monkeypatch.setattr(parallel, "training_steps", broken)
+    monkeypatch.setattr(Loop, "advance", broken)
     assert main(command("train", tmp_path / "run")) == 1
-    assert "diverged by step 8 of 15: its state is not finite any more" in capsys.readouterr().err
+    assert "diverged by step 8 of 15: its state is no longer finite" in capsys.readouterr().err
     assert checkpoint.steps(tmp_path / "run/checkpoints") == [4]
     noted = [(row["step"], row.get("diverged")) for row in metrics(tmp_path / "run")]
     assert noted == [(4, None), (8, "its state is")]

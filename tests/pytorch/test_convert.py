@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
+from gan_da_jax import gan
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import torch_file
-from gan_da_jax.gan import update as gan_module
 from gan_da_jax.pytorch import convert
 
 LATENT_DIM = 24
@@ -15,8 +15,8 @@ LATENT_DIM = 24
 @functools.cache
 def lively(image_size, width=4):
     """Both networks and variables of theirs, each number another one."""
-    gan = gan_module.create(image_size=image_size, latent_dim=LATENT_DIM, width=width)
-    shapes = jax.eval_shape(functools.partial(gan_module.init, gan), jax.random.key(0))
+    network = gan.create(image_size=image_size, latent_dim=LATENT_DIM, width=width)
+    shapes = jax.eval_shape(functools.partial(gan.init, network), jax.random.key(0))
     rng = np.random.default_rng(image_size)
 
     def fill(path, leaf):
@@ -26,7 +26,7 @@ def lively(image_size, width=4):
     variables = {
         kind: jax.tree_util.tree_map_with_path(fill, getattr(shapes, kind)) for kind in ("generator", "discriminator")
     }
-    return gan, variables
+    return network, variables
 
 
 def same(found, expected):
@@ -73,12 +73,12 @@ def inputs(kind, image_size):
 @pytest.mark.parametrize("image_size", [32, 64, 128])
 def test_both_ways_the_networks_give_what_those_of_torch_give(kind, image_size):
     torch = pytest.importorskip("torch")
-    gan, variables = lively(image_size)
+    network, variables = lively(image_size)
     x, theirs = inputs(kind, image_size), stock(torch, kind, image_size)
     theirs.load_state_dict({k: torch.tensor(v) for k, v in convert.to_torch(variables[kind]).items()})
     out = run(torch, theirs, kind, x)
     assert out.std() > 0.05  # else agreement would say little
-    ours = getattr(gan, kind).apply(variables[kind], x, train=False)
+    ours = getattr(network, kind).apply(variables[kind], x, train=False)
     np.testing.assert_allclose(ours, out, rtol=1e-4, atol=2e-5)
 
     state = {f"module.{name}": tensor.numpy() for name, tensor in theirs.state_dict().items()}

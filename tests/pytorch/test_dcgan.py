@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_da_jax.gan import update as gan_module
+from gan_da_jax import gan
 
 torch = pytest.importorskip("torch")
 from gan_da_jax.pytorch import dcgan, states  # noqa: E402
@@ -64,14 +64,14 @@ def test_a_loader_gives_each_image_once_an_epoch_and_so_does_none_twice():
 @pytest.fixture(scope="module")
 def trained():
     """Two steps of training, and the state that they end in."""
-    trainer, gan = dcgan.Trainer(**SIZES), gan_module.create(**SIZES)
+    trainer, network = dcgan.Trainer(**SIZES), gan.create(**SIZES)
     train(trainer, 2)
-    return trainer, gan, states.take(trainer, gan, 2)
+    return trainer, network, states.take(trainer, network, 2)
 
 
 def test_a_state_has_the_form_of_ours(trained):
-    _, gan, state = trained
-    ours = jax.eval_shape(lambda: gan_module.init(gan, jax.random.key(0)))
+    _, network, state = trained
+    ours = jax.eval_shape(lambda: gan.init(network, jax.random.key(0)))
     assert jax.tree.structure(state) == jax.tree.structure(ours)
     assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state) == jax.tree.map(
         lambda leaf: (leaf.shape, leaf.dtype), ours
@@ -80,16 +80,16 @@ def test_a_state_has_the_form_of_ours(trained):
 
 
 def test_both_go_on_from_a_state_as_if_nothing_had_happened(trained):
-    trainer, gan, state = trained
+    trainer, network, state = trained
     other = dcgan.Trainer(**SIZES, seed=5)
     states.put(other, state)
     (further,) = train(other, 1, first=2)
     z = other.latents(8, seed=2).numpy()[:, :, 0, 0]
-    ours, losses = jax.jit(functools.partial(gan_module.update, gan))(state, IMAGES[12:], z)
+    ours, losses = jax.jit(functools.partial(gan.train_step, network))(state, IMAGES[12:], z)
     assert train(trainer, 1, first=2) == [further]
     assert {name: float(losses[name]) for name in further} == pytest.approx(further, rel=1e-4)
     # Adam's moments decide the step: without them, it would be several times as long.
-    theirs = states.take(other, gan, 3)
+    theirs = states.take(other, network, 3)
     for kind in ("generator_optimizer", "discriminator_optimizer"):
         for a, b in zip(jax.tree.leaves(getattr(ours, kind)), jax.tree.leaves(getattr(theirs, kind)), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * np.abs(b).max())

@@ -1,12 +1,9 @@
 import pytest
 from ml_collections import ConfigDict
 
-from gan_da_jax.runs import config
-from gan_da_jax.configs import celeba
-from gan_da_jax.configs import default
-from gan_da_jax.configs import pomeranian
-from gan_da_jax.configs import quickstart
+from gan_da_jax.configs import celeba, default, pomeranian, quickstart
 from gan_da_jax.errors import UserError
+from gan_da_jax.runs import config
 
 
 @pytest.mark.parametrize("module", [default, quickstart, celeba, pomeranian])

@@ -5,20 +5,21 @@ import pytest
 from gan_da_jax import gan, prng
 from gan_da_jax.devices import parallel
 from gan_da_jax.files import checkpoint, io
-from gan_da_jax.runs import folder as run
+from gan_da_jax.runs import networks
+from gan_da_jax.runs.folder import Run
 from helpers import configured
 
 
 def test_the_initial_state_does_not_depend_on_how_well_it_is_compiled():
     config = configured(seed=7, data__image_size=32, model__width=5)
-    expected = jax.jit(lambda key: gan.init(run.network(config), key))(prng.stream(7, "init"))
-    jax.tree.map(np.testing.assert_array_equal, parallel.host(run.initial_state(config)), jax.device_get(expected))
+    expected = jax.jit(lambda key: gan.init(networks.network(config), key))(prng.stream(7, "init"))
+    jax.tree.map(np.testing.assert_array_equal, parallel.host(networks.initial_state(config)), jax.device_get(expected))
 
 
 @pytest.mark.parametrize(("megabytes", "memory", "expected"), [(0.0, None, None), (0.0, 8e9, 4e9), (1.5, 8e9, 1.5e6)])
 def test_half_of_the_memory_is_for_images_unless_the_config_says_otherwise(megabytes, memory, expected, monkeypatch):
     monkeypatch.setattr(parallel, "memory", lambda: memory)
-    assert run.resident_bytes(configured(data__resident_mb=megabytes)) == expected
+    assert networks.resident_bytes(configured(data__resident_mb=megabytes)) == expected
 
 
 def retained(workdir, saved, *, scored=(), every=1, keep=2, best=(), extras=False):
@@ -30,9 +31,9 @@ def retained(workdir, saved, *, scored=(), every=1, keep=2, best=(), extras=Fals
         io.write_atomic(workdir / "samples" / f"step_{step:08d}.png", b"")
     io.write_jsonl(workdir / "scores.jsonl", [{"step": step} for step in scored])
     if extras:
-        run.drop_extras(config, workdir)
+        Run(config, workdir).drop_extras()
     else:
-        run.drop_scored(config, workdir, set(best))
+        Run(config, workdir).drop_scored(set(best))
     return checkpoint.steps(workdir / "checkpoints")
 
 

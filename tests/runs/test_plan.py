@@ -11,8 +11,8 @@ from gan_da_jax.configs import paper
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.pipeline import pools, prepare
-from gan_da_jax.runs import folder as run
 from gan_da_jax.runs import plan as study
+from gan_da_jax.runs.arm import Arm
 from helpers import configured
 
 # The data sets of the paper: images of each op, beside 1,000 originals.
@@ -48,15 +48,14 @@ def plan(config) -> list[study.Planned]:
 )
 def test_the_papers_arms_for_each_source(preset, sources):
     runs = plan(paper.get_config(preset))
-    assert [(one.source, one.arm) for one in runs] == [(source, arm) for source in sources for arm in PAPER]
-    assert {one.config.data.count for one in runs} == {1000}
-    assert [run.images(one.config) for one in runs] == [1000 + sum(PAPER[one.arm].values()) for one in runs]
+    assert [(one.source, str(one.arm)) for one in runs] == [(source, arm) for source in sources for arm in PAPER]
+    assert {one.run.config.data.count for one in runs} == {1000}
+    assert [one.run.schedule.images for one in runs] == [1000 + sum(PAPER[str(one.arm)].values()) for one in runs]
 
 
 def test_where_the_originals_come_from():
-    runs = plan(paper.get_config("both"))
-    data = {one.source: (one.config.data.source, one.config.data.path, one.config.data.dataset) for one in runs}
-    assert data == {
+    data = {one.source: one.run.config.data for one in plan(paper.get_config("both"))}
+    assert {source: (one.source, one.path, one.dataset) for source, one in data.items()} == {
         "img_align_celeba": ("zip", "img_align_celeba.zip", ""),
         "pomeranians": ("folder", "pomeranians", ""),
     }
@@ -73,9 +72,9 @@ def test_where_the_originals_come_from():
 def test_controls_are_a_switch():
     config = paper.get_config("mini")
     config.study.controls = True
-    assert [one.arm for one in plan(config)] == [*PAPER, *CONTROLS]
+    assert [str(one.arm) for one in plan(config)] == [*PAPER, *CONTROLS]
     config.augment.count = 7
-    assert study.arms(config)[-2:] == ("duplicate@7", "more@7")
+    assert study.arms(config)[-2:] == (Arm("duplicate", 7), Arm("more", 7))
 
 
 def test_one_run_for_each_source_seed_and_arm_with_the_originals_alone_first():
@@ -87,12 +86,12 @@ def test_one_run_for_each_source_seed_and_arm_with_the_originals_alone_first():
     order = ("none", "generated@8", "contrast(factor=2)@3")
     runs = plan(config)
     assert [one.name for one in runs] == [f"{s}/{arm}/seed{seed}" for s in "ab" for seed in (5, 3) for arm in order]
-    assert [one.workdir for one in runs] == [Path("place") / one.name for one in runs]
+    assert [one.run.workdir for one in runs] == [Path("place") / one.name for one in runs]
     for one in runs:
-        assert one.base == Path(f"place/{one.source}/none/seed{one.config.seed}")
-        if one.arm != "none":
-            assert one.config.augment.generator == str(one.base)
-    assert [(one.config.seed, one.config.augment.policy, one.config.augment.count) for one in runs[:3]] == [
+        assert one.base == Path(f"place/{one.source}/none/seed{one.run.config.seed}")
+        if not one.arm.baseline:
+            assert one.run.config.augment.generator == str(one.base)
+    assert [(one.run.config.seed, one.run.config.augment.policy, one.run.config.augment.count) for one in runs[:3]] == [
         (5, "none", 1000),
         (5, "generated", 8),
         (5, "contrast(factor=2)", 3),
@@ -103,12 +102,12 @@ def test_all_arms_are_shown_equally_many_images_unless_epochs_are_asked_for():
     config = paper.get_config("both")
     assert config.train.kimg == 600
     runs = plan(config)
-    assert {run.total_steps(one.config) for one in runs} == {600_000 // 64}
-    assert len({tuple(run.checkpoint_steps(one.config)) for one in runs}) == 1
+    assert {one.run.schedule.steps for one in runs} == {600_000 // 64}
+    assert len({one.run.schedule.checkpoints for one in runs}) == 1
     config.train.kimg, config.train.epochs = 0.0, 300  # as the paper
     for one in plan(config):
-        images = 1000 + sum(PAPER[one.arm].values())
-        assert run.total_steps(one.config) == int(np.ceil(300 * images / 64))
+        images = 1000 + sum(PAPER[str(one.arm)].values())
+        assert one.run.schedule.steps == int(np.ceil(300 * images / 64))
 
 
 def test_the_indices_cover_all_arms_once():
@@ -120,7 +119,7 @@ def test_the_indices_cover_all_arms_once():
     assert sorted(one.name for part in parts for one in part) == sorted(one.name for one in runs)
     assert study.select(runs, only=None, index=None) == runs
     for index in (-1, 24):
-        with pytest.raises(UserError, match=f"--index is {index}, .* 0 to 23"):
+        with pytest.raises(UserError, match=f"--index is {index}; .* 0 to 23"):
             study.select(runs, only=None, index=index)
 
 
@@ -130,7 +129,7 @@ def test_an_arm_is_chosen_by_name_of_all_sources_or_one():
     assert [one.source for one in chosen] == ["img_align_celeba", "pomeranians"]
     assert study.select(runs, only="pomeranians/contrast+hflip@2000", index=None) == chosen[1:]
     for nothing in ("hflip", "", "dogs/none"):
-        with pytest.raises(UserError, match="is no arm of the study; its arms are: none, contrast@1000"):
+        with pytest.raises(UserError, match="is not an arm of the study; its arms are: none, contrast@1000"):
             study.select(runs, only=nothing, index=None)
     with pytest.raises(UserError, match="--only and --index"):
         study.select(runs, only="none", index=0)
@@ -139,11 +138,11 @@ def test_an_arm_is_chosen_by_name_of_all_sources_or_one():
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
-        ("arms", ("hflip",), "'hflip' is no arm; write POLICY@COUNT"),
-        ("arms", ("hflip@many",), "'hflip@many' is no arm"),
-        ("arms", ("@10",), "'@10' is no arm"),
-        ("arms", ("none@10",), "'none@10' is no arm"),
-        ("arms", ("none", 10), "'10' is no arm"),
+        ("arms", ("hflip",), "'hflip' is not an arm; write POLICY@COUNT"),
+        ("arms", ("hflip@many",), "'hflip@many' is not an arm"),
+        ("arms", ("@10",), "'@10' is not an arm"),
+        ("arms", ("none@10",), "'none@10' is not an arm"),
+        ("arms", ("none", 10), "'10' is not an arm"),
         ("arms", ("spin@10",), "spin is not an op"),
         ("arms", ("hflip+hflip@10",), "hflip is named twice"),
         ("arms", ("hflip@0",), "augment.count is 0"),
@@ -154,11 +153,9 @@ def test_an_arm_is_chosen_by_name_of_all_sources_or_one():
         ("arms", (), "study.arms is empty"),
         ("seeds", (), "study.seeds is empty"),
         ("seeds", (1, 2, 1), "seeds names 1 twice"),
-        ("seeds", ("a",), "'a' is no seed"),
-        ("seeds", (0.5,), "0.5 is no seed"),
         ("seeds", (-1,), "seed is -1"),
-        ("sources", ("web:dogs",), "'web:dogs' is no source; write KIND:WHERE, KIND being faces, folder, zip, tfds"),
-        ("sources", (3,), "3 is no source"),
+        ("sources", ("web:dogs",), "'web:dogs' is not a source; write KIND:WHERE, KIND being faces, folder, zip, tfds"),
+        ("sources", (3,), "3 is not a source"),
         ("sources", ("folder:",), "data.path is ''"),
         ("sources", ("tfds",), "data.dataset is ''"),
         ("sources", ("faces:dogs",), "leave it empty"),
@@ -184,9 +181,9 @@ def test_data_sets_are_the_papers(tmp_path, monkeypatch):
     config.study.controls = True
     originals = set()
     for one in study.plan(config, tmp_path):
-        prepare.main(one.config, one.workdir)
-        rows = io.read_json(one.workdir / "dataset/manifest.json")["records"]
-        expected = {**PAPER, **CONTROLS}[one.arm]
+        prepare.prepare(one.run)
+        rows = io.read_json(one.run.manifest)["records"]
+        expected = {**PAPER, **CONTROLS}[str(one.arm)]
         assert Counter(row["op"] for row in rows) == {"original": 1000, **expected}
         assert [row["op"] for row in rows[:1000]] == ["original"] * 1000
         originals.add(tuple(row["sha256"] for row in rows[:1000]))

@@ -1,7 +1,7 @@
 import pytest
 
-from gan_da_jax.files import io
 from gan_da_jax.errors import UserError
+from gan_da_jax.files import io
 from gan_da_jax.runs import read
 
 

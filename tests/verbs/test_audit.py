@@ -16,8 +16,7 @@ from gan_da_jax.devices import parallel
 from gan_da_jax.files import checkpoint, io
 from gan_da_jax.main import main
 from gan_da_jax.pipeline import pools, train
-from gan_da_jax.runs import environment
-from gan_da_jax.runs import folder as run
+from gan_da_jax.runs import environment, networks
 from gan_da_jax.runs.config import restored
 from gan_da_jax.verbs import audit
 from helpers import SCORED, command, draw_faces, refused, written
@@ -486,7 +485,7 @@ def test_elsewhere_the_state_of_another_training_is_named(copy, capsys, monkeypa
     monkeypatch.setattr(environment, "current", lambda: here | {"kind": "another"})
     config = restored(io.read_json(copy / RUN / "config.json")["config"])
     config.seed = 1
-    state = run.initial_state(config)
+    state = networks.initial_state(config)
     state = state.replace(step=state.step + 6)
     shutil.rmtree(copy / RUN / "checkpoints/6")
     checkpoint.save(copy / RUN / "checkpoints", 6, state)

@@ -15,7 +15,7 @@ from gan_da_jax.data.sources import faces
 from gan_da_jax.errors import Failure, Interrupted
 from gan_da_jax.files import io
 from gan_da_jax.main import main
-from gan_da_jax.runs import folder as run
+from gan_da_jax.runs.folder import Folder
 from gan_da_jax.verbs import study
 from helpers import SCORED, configured, draw_faces, refused, written
 
@@ -196,7 +196,7 @@ def test_one_arm_of_an_array_job(copy, pictures, no_report):
 def test_a_run_that_another_process_has_is_left_to_it(copy, pictures, capsys, no_report):
     for arm in ("none", "hflip@8"):
         (copy / "pictures" / arm / "seed0/scores.jsonl").unlink()
-    with run.alone(copy / "pictures/none/seed0", name=".study.lock"):
+    with Folder(copy / "pictures/none/seed0").alone(name=".study.lock"):
         assert main(command(copy, source=pictures)) == 0
     told = capsys.readouterr().out
     assert "study: pictures/none/seed0 is left to the process that works on it" in told

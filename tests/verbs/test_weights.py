@@ -20,7 +20,8 @@ from gan_da_jax.devices import parallel
 from gan_da_jax.files import checkpoint, io, torch_file
 from gan_da_jax.main import main
 from gan_da_jax.pytorch import convert
-from gan_da_jax.runs import folder as run
+from gan_da_jax.runs import networks
+from gan_da_jax.runs.folder import Run
 from helpers import configured, refused
 
 NETWORKS = {"resnet50": resnet50.ResNet50(), "inception_v3_2015": inception_v3.ORIGINAL}
@@ -307,11 +308,12 @@ def run_folder(tmp_path_factory):
     """A run of a tiny GAN with two checkpoints, and the states in them."""
     place = tmp_path_factory.mktemp("runs") / "run"
     config = configured(data__image_size=32, model__width=2, model__latent_dim=6)
-    state = run.initial_state(config)
-    run.claim(place, config)
+    state = networks.initial_state(config)
+    run = Run(config, place)
+    run.claim()
     states = {step: jax.tree.map(lambda leaf, step=step: leaf + leaf.dtype.type(step), state) for step in (3, 12)}
     for step, one in states.items():
-        row = run.position(config, step) | {"state_sha256": checkpoint.digest(parallel.host(one))}
+        row = run.schedule.position(step) | {"state_sha256": checkpoint.digest(parallel.host(one))}
         io.append_jsonl(place / "metrics.jsonl", row)
         checkpoint.save(place / "checkpoints", step, one)
     return place, states

@@ -1,0 +1,55 @@
+"""PyTorch's training as the steps of a run: what `pipeline.train.record` takes in place of our own loop."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from gan_da_jax import gan
+from gan_da_jax.data import order
+from gan_da_jax.devices import parallel
+from gan_da_jax.pytorch import dcgan, states
+from gan_da_jax.training.loop import Chunk
+
+
+class TorchLoop:
+    """Takes updates of PyTorch's DCGAN on a data set, in the order in which our run sees it."""
+
+    def __init__(self, trainer: dcgan.Trainer, network: gan.Gan, images: np.ndarray, *, seed: int, batch_size: int):
+        """Puts the data set on PyTorch's device.
+
+        Args:
+            trainer: both networks, as they are before step 0.
+            network: the same networks of ours.
+            images: uint8 [N, S, S, 3], the data set.
+            seed: the run's.
+            batch_size: images a step.
+        """
+        self._trainer, self._network, self._step = trainer, network, 0
+        self._pixels, self._count = trainer.place(np.array(images)), len(images)  # PyTorch wants what it may write to
+        self._seed, self._batch_size = seed, batch_size
+
+    def run(self, state: gan.State, *, to: int, seconds: float | None = None) -> Iterator[Chunk]:
+        """Takes steps up to step `to`; see `training.loop.Loop.run`.
+
+        A state of step 0 is passed over, for PyTorch starts from its own weights.
+        """
+        if int(state.step) != self._step:
+            states.put(self._trainer, parallel.host(state))
+            self._step = int(state.step)
+        while self._step < to:
+            start, first, losses = time.monotonic(), self._step, []
+            while self._step < to and (not losses or seconds is None or time.monotonic() - start < seconds):
+                losses.append(self._update())
+                self._step += 1
+            dcgan.wait(self._trainer.device)
+            metrics = {name: np.array([float(one[name]) for one in losses], np.float32) for name in losses[0]}
+            elapsed = time.monotonic() - start
+            reached = states.take(self._trainer, self._network, self._step)
+            yield Chunk(parallel.replicate(reached), first, metrics, elapsed)
+
+    def _update(self) -> dict:
+        batch, step = self._batch_size, self._step
+        (chosen,) = order.batches(seed=self._seed, images=self._count, batch_size=batch, first=step, steps=1)
+        latents = self._trainer.latents(batch, seed=self._seed << 32 | step)
+        return self._trainer.update(self._trainer.real(self._pixels[chosen]), latents)

@@ -1,0 +1,1 @@
+"""What a run is: its config, arm, schedule, networks and folder; the runs of a study."""
