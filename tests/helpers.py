@@ -2,8 +2,10 @@
 
 import multiprocessing
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -74,3 +76,12 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def equations(jaxpr) -> Iterator:
+    """Every operation of a program and of the programs in it."""
+    for equation in jaxpr.eqns:
+        yield equation
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda it: hasattr(it, "jaxpr")):
+            if hasattr(inner, "jaxpr"):
+                yield from equations(inner.jaxpr)

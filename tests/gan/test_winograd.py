@@ -7,6 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import signal
 
 from gan_da_jax.gan import winograd
+from helpers import equations
 
 
 def patches(x):
@@ -71,18 +72,13 @@ def test_both_ways_and_all_gradients_are_those_of_the_definition(batch, tiles, l
 
 def products(function, *arguments):
     """The multiplications in the products of matrices of a program."""
-
-    def count(jaxpr):
-        found = 0
-        for equation in jaxpr.eqns:
-            if equation.primitive.name == "dot_general":
-                (contracted, _), _ = equation.params["dimension_numbers"]
-                left = equation.invars[0].aval.shape
-                found += equation.outvars[0].aval.size * int(np.prod([left[axis] for axis in contracted]))
-            found += sum(count(inner.jaxpr) for inner in equation.params.values() if hasattr(inner, "jaxpr"))
-        return found
-
-    return count(jax.make_jaxpr(function)(*arguments).jaxpr)
+    found = 0
+    for equation in equations(jax.make_jaxpr(function)(*arguments).jaxpr):
+        if equation.primitive.name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            shape = equation.invars[0].aval.shape
+            found += equation.outvars[0].aval.size * int(np.prod([shape[axis] for axis in contracted]))
+    return found
 
 
 @pytest.mark.parametrize(

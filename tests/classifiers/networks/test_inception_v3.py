@@ -11,6 +11,7 @@ from PIL import Image
 from scipy import ndimage
 
 from gan_da_jax.classifiers.networks import inception_v3
+from helpers import equations
 
 keras = pytest.importorskip("keras")
 
@@ -134,14 +135,6 @@ def test_nothing_is_computed_beyond_what_is_asked_for(shapes, taps, convolutions
 def test_every_product_has_the_highest_precision(shapes):
     image = jax.ShapeDtypeStruct((1, 299, 299, 3), jnp.float32)
     jaxpr = jax.make_jaxpr(inception_v3.KERAS.apply)({"params": shapes}, image)
-    products = [eqn for eqn in _equations(jaxpr.jaxpr) if eqn.primitive.name in ("dot_general", "conv_general_dilated")]
+    products = [eqn for eqn in equations(jaxpr.jaxpr) if eqn.primitive.name in ("dot_general", "conv_general_dilated")]
     assert len(products) > 50
     assert {eqn.params["precision"] for eqn in products} == {(jax.lax.Precision.HIGHEST,) * 2}
-
-
-def _equations(jaxpr):
-    for eqn in jaxpr.eqns:
-        yield eqn
-        for inner in jax.tree.leaves(list(eqn.params.values()), is_leaf=lambda it: hasattr(it, "jaxpr")):
-            if hasattr(inner, "jaxpr"):
-                yield from _equations(inner.jaxpr)

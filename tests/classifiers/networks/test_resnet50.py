@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from gan_da_jax.classifiers.networks import resnet50
+from helpers import equations
 
 keras = pytest.importorskip("keras")
 
@@ -49,14 +50,6 @@ def test_every_product_has_the_highest_precision():
     image = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
     shapes = jax.eval_shape(resnet50.ResNet50().init, jax.random.key(0), image)
     jaxpr = jax.make_jaxpr(resnet50.ResNet50().apply)(shapes, image)
-    products = [eqn for eqn in _equations(jaxpr.jaxpr) if eqn.primitive.name in ("dot_general", "conv_general_dilated")]
+    products = [eqn for eqn in equations(jaxpr.jaxpr) if eqn.primitive.name in ("dot_general", "conv_general_dilated")]
     assert len(products) == 54
     assert {eqn.params["precision"] for eqn in products} == {(jax.lax.Precision.HIGHEST,) * 2}
-
-
-def _equations(jaxpr):
-    for eqn in jaxpr.eqns:
-        yield eqn
-        for inner in jax.tree.leaves(list(eqn.params.values()), is_leaf=lambda it: hasattr(it, "jaxpr")):
-            if hasattr(inner, "jaxpr"):
-                yield from _equations(inner.jaxpr)

@@ -9,20 +9,15 @@ import jax
 import numpy as np
 import pytest
 
+import keras_files
 from gan_da_jax.classifiers import registry as classifiers
 from gan_da_jax.classifiers.networks import inception_v3
 from gan_da_jax.classifiers.weights import inception_v3 as weights
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
+from keras_files import add_layer, drop_layer, edit, pictures, rename_layer, replace, truncate
 
 keras = pytest.importorskip("keras")
-
-
-def pictures(size, count=2):
-    """Smooth blots and some noise, uint8 [count, size, size, 3]; no two alike."""
-    rng = np.random.default_rng(size)
-    blots = jax.image.resize(rng.uniform(0, 255, (count, 5, 5, 3)), (count, size, size, 3), "cubic")
-    return np.clip(blots + rng.normal(0, 10, blots.shape), 0, 255).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -49,41 +44,22 @@ def keras_model():
         elif isinstance(layer, keras.layers.BatchNormalization):
             normal, positive = rng.normal(0, 0.1, (2, *shapes[0])), rng.uniform(0.7, 1.4, shapes[0])
             layer.set_weights([*normal, positive])
-    # The last layer ignores what the pictures have in common and stretches what is left to logits about 0.5 apart.
-    model = keras.Model(model.input, [model.get_layer("avg_pool").output, model.output])
-    features, _ = model.predict(np.asarray(inception_v3.prepare(pictures(32, 8))), batch_size=2, verbose=0)
-    kernel, common = rng.normal(size=(2048, 1000)), features.mean(0)
-    kernel -= np.outer(common, common @ kernel) / (common @ common)
-    model.get_layer("predictions").set_weights([0.4 * kernel / np.std(features @ kernel), rng.normal(size=1000)])
-    return model
+    prepared = np.asarray(inception_v3.prepare(pictures(32, 8)))
+    return keras_files.separating(model, prepared, rng, spread=0.4)
 
 
 @pytest.fixture(scope="module")
 def folder(keras_model, tmp_path_factory):
-    """The same weights in the three layouts."""
-    folder = tmp_path_factory.mktemp("weights")
-    keras_model.save_weights(folder / "new.weights.h5")
-    keras_model.save(folder / "model.h5")
-    with h5py.File(folder / "model.h5") as model, h5py.File(folder / "published.h5", "w") as published:
-        _copy_as_published(model["model_weights"], published)
-    return folder
-
-
-def _copy_as_published(source, target):
-    """Names, numbers from 1 and bytes as in the published file, which an older Keras wrote."""
+    """The same weights in the three layouts; the published file counts its layers from 1."""
 
     def renamed(name):
         kind, _, number = name.rpartition("_")
         start = {"conv2d": 2, "batch_normalization": 6}.get(kind)
         return f"{kind}_{int(number) - start}" if start is not None else name
 
-    target.attrs["layer_names"] = np.array([renamed(name).encode() for name in source.attrs["layer_names"]])
-    for layer in source.attrs["layer_names"]:
-        group = target.create_group(renamed(layer))
-        names = [name.rpartition("/")[2] for name in source[layer].attrs["weight_names"]]
-        group.attrs["weight_names"] = np.array([f"{renamed(layer)}/{name}:0".encode() for name in names])
-        for name in names:
-            group[f"{renamed(layer)}/{name}:0"] = source[layer][layer][name][()]
+    folder = tmp_path_factory.mktemp("weights")
+    keras_files.write_layouts(keras_model, folder, renamed)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -130,54 +106,11 @@ def test_names_start_and_layers_lie_where_a_naive_reader_would_err(folder):
     assert numbers != sorted(numbers)
 
 
-def _edit(change):
-    def damage(path):
-        with h5py.File(path, "r+") as file:
-            change(file)
-
-    return damage
-
-
-def _replace(name, array):
-    def change(file):
-        del file[name]
-        file[name] = array
-
-    return _edit(change)
-
-
-def _rename_layer(old, new):
-    def change(file):
-        names = [name.decode() for name in file.attrs["layer_names"]]
-        file.attrs["layer_names"] = [new if name == old else name for name in names]
-        file.move(old, new)
-
-    return _edit(change)
-
-
-def _drop_layer(layer):
-    def change(file):
-        names = [name.decode() for name in file.attrs["layer_names"]]
-        file.attrs["layer_names"] = [name for name in names if name != layer]
-
-    return _edit(change)
-
-
-def _add_layer(file):
-    file.attrs["layer_names"] = [*file.attrs["layer_names"], b"dense_1"]
-    group = file.create_group("dense_1")
-    group.attrs["weight_names"] = ["dense_1/kernel:0"]
-    group["dense_1/kernel:0"] = np.zeros((1, 1), np.float32)
-
-
-def _add_tensor(file):
+@edit
+def add_tensor(file):
     group = file["conv2d_8"]
     group.attrs["weight_names"] = [*group.attrs["weight_names"], b"conv2d_8/bias:0"]
     group["conv2d_8/bias:0"] = np.zeros(96, np.float32)
-
-
-def _truncate(path):
-    os.truncate(path, path.stat().st_size * 2 // 3)
 
 
 VARIANCE = "batch_normalization_9/batch_normalization_9/moving_variance:0"
@@ -186,20 +119,20 @@ VARIANCE = "batch_normalization_9/batch_normalization_9/moving_variance:0"
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (_truncate, "damaged"),
-        (_drop_layer("conv2d_94"), "93 convolutions instead of 94"),
-        (_drop_layer("conv2d_12"), "between conv2d_11 and conv2d_13"),
-        (_drop_layer("batch_normalization_94"), "93 BatchNorms instead of 94"),
-        (_drop_layer("predictions"), "predictions/(kernel|bias) is missing"),
-        (_rename_layer("conv2d_94", "last"), "93 convolutions instead of 94"),
-        (_rename_layer("conv2d_5", "conv2d_500"), "between conv2d_4 and conv2d_6"),
-        (_rename_layer("predictions", "head"), "a layer head"),
-        (_edit(_add_layer), "a layer dense_1"),
-        (_edit(_add_tensor), "conv2d_8/bias is not part"),
-        (_replace("conv2d_8/conv2d_8/kernel:0", np.zeros((3, 3, 96, 64))), r"conv2d_8/kernel .* \(3, 3, 96, 64\)"),
-        (_replace("predictions/predictions/bias:0", np.zeros(1008)), r"predictions/bias .* \(1008,\)"),
-        (_replace("conv2d_8/conv2d_8/kernel:0", np.full((3, 3, 64, 96), np.nan)), "not finite"),
-        (_replace(VARIANCE, np.full(64, -1.0)), "negative"),
+        (truncate, "damaged"),
+        (drop_layer("conv2d_94"), "93 convolutions instead of 94"),
+        (drop_layer("conv2d_12"), "between conv2d_11 and conv2d_13"),
+        (drop_layer("batch_normalization_94"), "93 BatchNorms instead of 94"),
+        (drop_layer("predictions"), "predictions/(kernel|bias) is missing"),
+        (rename_layer("conv2d_94", "last"), "93 convolutions instead of 94"),
+        (rename_layer("conv2d_5", "conv2d_500"), "between conv2d_4 and conv2d_6"),
+        (rename_layer("predictions", "head"), "a layer head"),
+        (add_layer, "a layer dense_1"),
+        (add_tensor, "conv2d_8/bias is not part"),
+        (replace("conv2d_8/conv2d_8/kernel:0", np.zeros((3, 3, 96, 64))), r"conv2d_8/kernel .* \(3, 3, 96, 64\)"),
+        (replace("predictions/predictions/bias:0", np.zeros(1008)), r"predictions/bias .* \(1008,\)"),
+        (replace("conv2d_8/conv2d_8/kernel:0", np.full((3, 3, 64, 96), np.nan)), "not finite"),
+        (replace(VARIANCE, np.full(64, -1.0)), "negative"),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_reason(folder, tmp_path, damage, reason):

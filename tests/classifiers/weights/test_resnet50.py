@@ -4,25 +4,19 @@ os.environ["KERAS_BACKEND"] = "jax"
 
 import shutil
 
-import h5py
 import jax
 import numpy as np
 import pytest
 
+import keras_files
 from gan_da_jax.classifiers import registry as classifiers
 from gan_da_jax.classifiers.networks import resnet50
 from gan_da_jax.classifiers.weights import resnet50 as weights
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
+from keras_files import add_layer, drop_layer, edit, pictures, replace, truncate
 
 keras = pytest.importorskip("keras")
-
-
-def pictures(size, count=2):
-    """Smooth blots and some noise, uint8 [count, size, size, 3]; no two alike."""
-    rng = np.random.default_rng(size)
-    blots = jax.image.resize(rng.uniform(0, 255, (count, 5, 5, 3)), (count, size, size, 3), "cubic")
-    return np.clip(blots + rng.normal(0, 10, blots.shape), 0, 255).astype(np.uint8)
 
 
 def keras_input(images):
@@ -51,37 +45,15 @@ def keras_model():
             gamma, variance = rng.uniform(0.5, 1, (2, *shapes[0]))
             gamma *= 0.3 if layer.name.endswith("_3_bn") else 1  # else the sums of 16 blocks grow without bound
             layer.set_weights([gamma, *rng.normal(0, 0.1, (2, *shapes[0])), variance])
-    # The last layer ignores what the pictures have in common and stretches what is left to logits about 1 apart.
-    model = keras.Model(model.input, [model.get_layer("avg_pool").output, model.output])
-    features, _ = model.predict(keras_input(pictures(32, 8)), batch_size=2, verbose=0)
-    kernel, common = rng.normal(size=(2048, 1000)), features.mean(0)
-    kernel -= np.outer(common, common @ kernel) / (common @ common)
-    model.get_layer("predictions").set_weights([0.8 * kernel / np.std(features @ kernel), rng.normal(size=1000)])
-    return model
+    return keras_files.separating(model, keras_input(pictures(32, 8)), rng, spread=0.8)
 
 
 @pytest.fixture(scope="module")
 def folder(keras_model, tmp_path_factory):
-    """The same weights in the three layouts."""
+    """The same weights in the three layouts; an older Keras called the last layer otherwise."""
     folder = tmp_path_factory.mktemp("weights")
-    keras_model.save_weights(folder / "new.weights.h5")
-    keras_model.save(folder / "model.h5")
-    with h5py.File(folder / "model.h5") as model, h5py.File(folder / "published.h5", "w") as published:
-        _copy_as_published(model["model_weights"], published)
+    keras_files.write_layouts(keras_model, folder, lambda layer: layer.replace("predictions", "probs"))
     return folder
-
-
-def _copy_as_published(source, target):
-    """Names as an older Keras wrote them, which also called the last layer otherwise."""
-    layers = [str(name) for name in source.attrs["layer_names"]]
-    target.attrs["layer_names"] = np.array([name.replace("predictions", "probs").encode() for name in layers])
-    for layer in layers:
-        name = layer.replace("predictions", "probs")
-        group = target.create_group(name)
-        tensors = [path.rpartition("/")[2] for path in source[layer].attrs["weight_names"]]
-        group.attrs["weight_names"] = np.array([f"{name}/{tensor}:0".encode() for tensor in tensors])
-        for tensor in tensors:
-            group[f"{name}/{tensor}:0"] = source[layer][layer][tensor][()]
 
 
 @pytest.fixture(scope="module")
@@ -127,43 +99,9 @@ def test_every_layout_gives_the_same_variables(classifier, folder, layout):
     jax.tree.map(np.testing.assert_array_equal, variables, classifier.variables)
 
 
-def _edit(change):
-    def damage(path):
-        with h5py.File(path, "r+") as file:
-            change(file)
-
-    return damage
-
-
-def _replace(name, array):
-    def change(file):
-        del file[name]
-        file[name] = array
-
-    return _edit(change)
-
-
-def _drop_layer(layer):
-    def change(file):
-        names = [name.decode() for name in file.attrs["layer_names"]]
-        file.attrs["layer_names"] = [name for name in names if name != layer]
-
-    return _edit(change)
-
-
-def _add_layer(file):
-    file.attrs["layer_names"] = [*file.attrs["layer_names"], b"dense_1"]
-    group = file.create_group("dense_1")
-    group.attrs["weight_names"] = ["dense_1/kernel:0"]
-    group["dense_1/kernel:0"] = np.zeros((1, 1), np.float32)
-
-
-def _drop_bias(file):
+@edit
+def drop_bias(file):
     file["conv2_block1_0_conv"].attrs["weight_names"] = [b"conv2_block1_0_conv/kernel:0"]
-
-
-def _truncate(path):
-    os.truncate(path, path.stat().st_size * 2 // 3)
 
 
 CONVOLUTION, NORM = "conv3_block2_2_conv/conv3_block2_2_conv", "conv3_block2_2_bn/conv3_block2_2_bn"
@@ -172,17 +110,17 @@ CONVOLUTION, NORM = "conv3_block2_2_conv/conv3_block2_2_conv", "conv3_block2_2_b
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (_truncate, "damaged"),
+        (truncate, "damaged"),
         (lambda path: path.write_bytes(b"<html>404</html>"), "damaged or not a Keras weight file"),
-        (_drop_layer("conv5_block3_3_conv"), "conv5_block3_3_conv/(kernel|bias) is missing"),
-        (_drop_layer("conv1_bn"), r"conv1_bn/\w+ is missing"),
-        (_drop_layer("probs"), "no layer beside"),
-        (_edit(_add_layer), "layers dense_1, probs beside"),
-        (_edit(_drop_bias), "conv2_block1_0_conv/bias is missing"),
-        (_replace(f"{CONVOLUTION}/kernel:0", np.zeros((3, 3, 64, 128))), r"conv3_block2_2_conv/kernel .* \(3, 3, 64,"),
-        (_replace("probs/probs/bias:0", np.zeros(1008)), r"probs/bias .* \(1008,\) instead of \(1000,\)"),
-        (_replace(f"{CONVOLUTION}/kernel:0", np.full((3, 3, 128, 128), np.nan)), "not finite"),
-        (_replace(f"{NORM}/moving_variance:0", np.full(128, -1.0)), "negative"),
+        (drop_layer("conv5_block3_3_conv"), "conv5_block3_3_conv/(kernel|bias) is missing"),
+        (drop_layer("conv1_bn"), r"conv1_bn/\w+ is missing"),
+        (drop_layer("probs"), "no layer beside"),
+        (add_layer, "layers dense_1, probs beside"),
+        (drop_bias, "conv2_block1_0_conv/bias is missing"),
+        (replace(f"{CONVOLUTION}/kernel:0", np.zeros((3, 3, 64, 128))), r"conv3_block2_2_conv/kernel .* \(3, 3, 64,"),
+        (replace("probs/probs/bias:0", np.zeros(1008)), r"probs/bias .* \(1008,\) instead of \(1000,\)"),
+        (replace(f"{CONVOLUTION}/kernel:0", np.full((3, 3, 128, 128), np.nan)), "not finite"),
+        (replace(f"{NORM}/moving_variance:0", np.full(128, -1.0)), "negative"),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_reason(folder, tmp_path, damage, reason):
