@@ -11,10 +11,9 @@ from gan_da_jax.evaluation import scorer
 from gan_da_jax.files import checkpoint, io
 from gan_da_jax.metrics.over_seeds import value, written
 from gan_da_jax.progress import Progress
-from gan_da_jax.report.arms import compare, group
 from gan_da_jax.runs import folder as run
 from gan_da_jax.runs.config import wanted_classes
-from gan_da_jax.runs.read import read
+from gan_da_jax.runs.read import best_steps, read
 
 _HEADLINE = {"IS": "inception_score", "real images' IS": "real_inception_score", "FID": "fid", "KID": "kid"}
 
@@ -54,7 +53,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
     }
     todo = [(step, repeat) for step in steps for repeat in range(settings.repeats) if (step, repeat) not in done]
     if not todo:
-        run.drop_scored(config, workdir, _best(workdir))
+        run.drop_scored(config, workdir, best_steps(read(workdir, workdir).scores))
         print(f"{workdir}: all checkpoints are scored already")
         return
 
@@ -69,13 +68,6 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
                 io.write_atomic(workdir / name, data)
             io.append_sealed(workdir / "scores.jsonl", row | {"environment_sha256": machine})
     progress.close()
-    run.drop_scored(config, workdir, _best(workdir))
+    run.drop_scored(config, workdir, best_steps(read(workdir, workdir).scores))
     shown = ", ".join(f"{label} {written(value(row, key))}" for label, key in _HEADLINE.items())
     print(f"{workdir}: step {step} by {classifier.name}, tap {tap}: {shown}")
-
-
-def _best(workdir: Path) -> set[int]:
-    """The steps of the checkpoints that a report calls best, one for each kind of scores that there are."""
-    boards = compare(group([read(workdir, workdir)])[0])
-    chosen = [standing.best for board in boards for standing in board.standings if standing.best]
-    return {row["step"] for best in chosen for row in best.rows.values()}
