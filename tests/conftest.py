@@ -1,9 +1,13 @@
+import functools
+import json
 import os
 
 import numpy as np
 import pytest
 
+from gan_da_jax.configs import default
 from gan_da_jax.files import io
+from gan_da_jax.runs import environment
 
 # A file goes to one process: those that take minutes come first, so that none is left alone with one at the end.
 _LONG = ("test_soak.py", "test_distributed.py", "test_audit.py", "test_train.py")
@@ -23,7 +27,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def make_run():
-    """A function that writes a run's files as the verbs write them, without training anything."""
+    """A function that writes the files of a run that a report reads, as the verbs write them, without any training."""
     return _make_run
 
 
@@ -53,71 +57,62 @@ def _make_run(
     """Scores rise towards `level` plus a draw of the seed; a sample grid has 8 x 8 plain tiles of `size` pixels.
 
     With the level None the classifier's weights end before its last layer. FID falls towards `distance`; without one,
-    there are too few images for it. `leakage` is the share
-    that each op's meter reads (None: it is blind), `memorised` the share of near copies, both plus a draw of the seed;
-    `probabilities` the number of classes whose probabilities are written for each sample.
+    there are too few images for it. `leakage` is the share that each op's meter reads (None: it is blind), `memorised`
+    the share of near copies, both plus a draw of the seed; `probabilities` the number of classes whose probabilities
+    are written for each sample; `train` changes fields of the config, `extra` those of each row of scores.
     """
     rng = np.random.default_rng([seed, count, sum(policy.encode())])
     ops = [op.partition("(")[0] for op in policy.split("+")] if policy != "none" else []
-    added = [op for op in ops for _ in range(count // len(ops))]
-    rows = [
-        {"index": i, "op": op, "source_id": f"{i:06d}.jpg", "source_index": i, "sha256": "0" * 64}
-        for i, op in enumerate(["original"] * originals + added)
-    ]
-    data = {"source": "folder", "path": f"/data/{source}", "count": originals, "image_size": 64, "resize": "stretch"}
-    config = {
-        "seed": seed,
-        "data": data | {"skip_bad": False},
-        "augment": {"policy": policy, "count": count, "generator": {"epochs": 100}},
-        "model": {"latent_dim": 100, "width": 64},
-        "train": {"batch_size": 64, "epochs": epochs, "kimg": 0, "checkpoint_every": 1} | (train or {}),
-        "evaluate": {
-            "samples": 1000,
-            "repeats": repeats,
-            "classifier": classifier,
-            "weights": "",
-            "tap": "64",
-            "classes": ",".join(wanted),
-            "splits": 10,
-        },
-    }
-    versions = {"gan_da_jax": "0.1.0", "jax": "0.10.2", "flax": "0.12.8", "optax": "0.2.6", "numpy": "2.3.1"}
-    io.write_json(
-        folder / "config.json", {"config": config, "versions": versions, "devices": ["TFRT_CPU_0"], "backend": "cpu"}
-    )
-    io.write_json(
-        folder / "dataset" / "manifest.json",
-        {
-            "format": 1,
-            "policy": policy,
-            "count": count,
-            "seed": seed,
-            "images_sha256": io.sha256(source.encode()),
-            "source": data | {"kind": "folder", "name": source, "available": originals, "skipped": []},
-            "records": rows,
-        },
-    )
+    machine, digest = _environment()
+    config = _config(source=source, policy=policy, count=count, seed=seed, originals=originals)
+    config["train"] |= {"epochs": epochs, "checkpoint_every": 1} | (train or {})
+    config["evaluate"] |= {"classifier": classifier, "repeats": repeats, "tap": "64", "classes": ",".join(wanted)}
+    io.write_json(folder / "config.json", io.seal({"config": config, **machine, "earlier": []}))
+    io.write_json(folder / "dataset" / "manifest.json", _manifest(config, source, ops))
 
     def tiles(high):
         return rng.integers(0, 256, (high, 8, 3), np.uint8).repeat(size, 0).repeat(size, 1)
 
-    if ops:
-        io.save_png(folder / "dataset" / "preview.png", tiles(1 + len(ops)))
+    def shown(files):
+        for name, data in files.items():
+            io.write_atomic(folder / name, data)
+        return {name: io.sha256(data) for name, data in files.items()}
+
+    described = shown({"dataset/preview.png": io.png(tiles(1 + len(ops)))} if ops else {})
+    described["dataset/manifest.json"] = io.file_sha256(folder / "dataset" / "manifest.json")
+    drawn = {round(epoch) for epoch in np.linspace(1, epochs, grids)} if grids else set()
     for epoch in range(1, epochs + 1):
         row = {
             "step": 16 * epoch,
             "epoch": float(epoch),
             "kimg": 1.024 * epoch,
-            "generator_loss": 2.5 - 0.4 * np.log(epoch) + rng.normal(0, 0.15),
+            "steps": 16,
             "discriminator_loss": 0.6 + 0.5 / epoch + rng.normal(0, 0.05),
+            "fake_logit": rng.normal(-1, 0.1),
+            "generator_loss": 2.5 - 0.4 * np.log(epoch) + rng.normal(0, 0.15),
+            "real_logit": rng.normal(1, 0.1),
             "images_per_second": 123.4 + rng.normal(0, 2),
+            "seconds": 0.131,
+            "environment_sha256": digest,
         }
-        io.append_jsonl(folder / "metrics.jsonl", row | ({"state_sha256": "ab" * 32} if epoch == epochs else {}))
-    for step in np.linspace(1, epochs, grids).round() if grids else ():
-        io.save_png(folder / "samples" / f"step_{int(16 * step):08d}.png", tiles(8))
+        if epoch in drawn | {epochs}:
+            grid = {f"samples/step_{16 * epoch:08d}.png": io.png(tiles(8))} if epoch in drawn else {}
+            row |= {"state_sha256": "ab" * 32, "files": shown(grid) | described}
+        io.append_sealed(folder / "metrics.jsonl", row)
     for epoch in np.linspace(1, epochs, evaluations).round() if evaluations else ():
         rise, chance = 1 - np.exp(-4 * epoch / epochs), rng.normal(0, 0.06)
+        name = f"step_{int(16 * epoch):08d}"
         for repeat in range(repeats):
+            files = {}
+            if repeat == 0 and level and grids:
+                files[f"certainty/{name}_{classifier}.png"] = io.png(tiles(2))
+            if repeat == 0 and memorised is not None:
+                files[f"memorisation/{name}.png"] = io.png(tiles(2))
+            for what in (name, "originals") if repeat == 0 and probabilities else ():
+                draws = np.random.default_rng(seed) if what == "originals" else rng  # the same at every checkpoint
+                table = draws.dirichlet(np.full(probabilities, 0.3), 50).astype(np.float32)
+                names = np.array([f"class {number}" for number in range(probabilities)])
+                files[f"probabilities/{what}_{classifier}.npz"] = io.npz(probabilities=table, classes=names)
             row = {
                 "step": int(16 * epoch),
                 "epoch": float(epoch),
@@ -132,8 +127,8 @@ def _make_run(
                 "splits": 10,
                 **_of_classes(level and 1 + (level - 1) * rise + chance + 0.02 * repeat, wanted, rng),
                 **_distances(distance and distance * (3 - 2 * rise + chance) + 0.5 * repeat),
-                "real_images": originals,
                 **_shares(leakage, memorised, rng),
+                "real_images": originals,
                 "reasons": (
                     {} if level else dict.fromkeys(_CLASSES, "the weights end before the classifier's last layer")
                 )
@@ -141,22 +136,55 @@ def _make_run(
                 | {
                     f"leakage.{op}": "originals look the same" for op, share in (leakage or {}).items() if share is None
                 },
+                "samples_sha256": "ef" * 32,
+                "files": shown(files),
+                "environment_sha256": digest,
             }
-            io.append_jsonl(folder / "scores.jsonl", row | (extra or {}))
-        if level and grids:
-            sheet = tiles(2)
-            io.save_png(folder / "certainty" / f"step_{int(16 * epoch):08d}_{classifier}.png", sheet)
-        if memorised is not None:
-            io.save_png(folder / "memorisation" / f"step_{int(16 * epoch):08d}.png", tiles(2))
-        for name in (f"step_{int(16 * epoch):08d}", "originals") if probabilities else ():
-            table = rng.dirichlet(np.full(probabilities, 0.3), 50).astype(np.float32)
-            names = np.array([f"class {number}" for number in range(probabilities)])
-            with (
-                io.atomic(folder / "probabilities" / f"{name}_{classifier}.npz") as path,
-                open(path, "wb") as file,
-            ):
-                np.savez(file, probabilities=table, classes=names)
+            io.append_sealed(folder / "scores.jsonl", row | (extra or {}))
     return folder
+
+
+@functools.cache
+def _environment():
+    now = environment.current()
+    return now, environment.digest(now)
+
+
+def _config(*, source, policy, count, seed, originals):
+    """The defaults but for what a run of the fixture is: 20 images of 64 pixels from a folder."""
+    config = default.get_config().to_dict()
+    config["seed"] = seed
+    config["data"] |= {"source": "folder", "path": f"/data/{source}", "count": originals, "image_size": 64}
+    config["augment"] |= {"policy": policy, "count": count or config["augment"]["count"], "generator": "/study/none"}
+    return json.loads(json.dumps(config))
+
+
+def _manifest(config, source, ops):
+    data, augment = config["data"], config["augment"]
+    count = augment["count"] if ops else 0
+    added = [op for op in ops for _ in range(count // len(ops))]
+    return {
+        "format": 1,
+        "source": {
+            "kind": data["source"],
+            "name": source,
+            "path": data["path"],
+            "dataset": "",
+            "available": data["count"],
+            "count": data["count"],
+            "image_size": data["image_size"],
+            "resize": data["resize"],
+            "skipped": [],
+        },
+        "policy": augment["policy"],
+        "count": count,
+        "seed": config["seed"],
+        "images_sha256": io.sha256(source.encode()),
+        "records": [
+            {"index": i, "op": op, "source_id": f"{i:06d}.jpg", "source_index": i, "sha256": "0" * 64}
+            for i, op in enumerate(["original"] * data["count"] + added)
+        ],
+    }
 
 
 _CLASSES = ("inception_score", "inception_score_1", "inception_score_1_interval", "classes")
@@ -195,16 +223,13 @@ def _distances(fid):
 
 
 def _shares(leakage, memorised, rng):
-    found = {}
-    if leakage is not None:
-        found["leakage"] = {
-            op: {"share": None, "low": None, "high": None, "accuracy": 0.52}
-            if share is None
-            else {"share": (read := max(0, share + rng.normal(0, 0.01))), "low": read - 0.03, "high": read + 0.03}
-            | {"accuracy": 0.97}
-            for op, share in leakage.items()
-        }
+    read = {}
+    for op, share in (leakage or {}).items():
+        at = None if share is None else max(0, share + rng.normal(0, 0.01))
+        ends = {"low": None, "high": None} if at is None else {"low": at - 0.03, "high": at + 0.03}
+        read[op] = {"share": at, **ends, "accuracy": 0.52 if at is None else 0.97}
+    copied = None
     if memorised is not None:
         pixels = {"share": max(0, memorised + rng.normal(0, 0.01)), "expected": 0.05}
-        found["memorisation"] = {"pixels": pixels, "features": pixels | {"expected": 0.07} if memorised else None}
-    return found
+        copied = {"pixels": pixels, "features": pixels | {"expected": 0.07} if memorised else None}
+    return {"leakage": read, "memorisation": copied}

@@ -17,6 +17,12 @@ class Part(NamedTuple):
     op: str
     arguments: tuple[tuple[str, float], ...]
 
+    def __str__(self) -> str:
+        """The part as a policy has it, `contrast(factor=2)`; arguments that are the op's defaults are left out."""
+        usual = dict(parse(self.op)[0].arguments)
+        given = ", ".join(f"{name}={value:g}" for name, value in self.arguments if value != usual[name])
+        return f"{self.op}({given})" if given else self.op
+
 
 class Draw(NamedTuple):
     """One augmented image: made by `op` from image `source_index` of the op's pool."""

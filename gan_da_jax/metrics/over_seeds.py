@@ -139,6 +139,22 @@ def best(rows: Sequence[Row], key: str) -> Row | None:
     return min(measured, key=lambda row: (value(row, key), row["step"]), default=None)
 
 
+def choose(seeds: Mapping[int, Sequence[Row]]) -> tuple[str, dict[int, Row]] | None:
+    """Chooses the best checkpoint of each seed, by the first score of `CHOOSING` that every seed has.
+
+    Args:
+        seeds: the evaluations of one way of scoring, under their seeds.
+
+    Returns:
+        The key of that score, and the chosen evaluation of each seed; None if no score can choose.
+    """
+    for by in CHOOSING:
+        chosen = {seed: row for seed, rows in seeds.items() if (row := best(rows, by)) is not None}
+        if chosen and len(chosen) == len(seeds):
+            return by, chosen
+    return None
+
+
 def curve(rows: Sequence[Row], key: str, *, unit: str) -> Curve:
     """The course of a score over the checkpoints, averaged over the seeds that were evaluated at each.
 

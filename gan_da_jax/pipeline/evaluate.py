@@ -1,7 +1,6 @@
 """The step `evaluate`: checkpoints -> samples -> scores.jsonl, one line a checkpoint and set of samples."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from gan_da_jax import gan
 from gan_da_jax.classifiers import registry
@@ -11,10 +10,9 @@ from gan_da_jax.evaluation import scorer
 from gan_da_jax.files import io
 from gan_da_jax.metrics.over_seeds import value, written
 from gan_da_jax.progress import Progress
-from gan_da_jax.report.arms import compare, group
 from gan_da_jax.runs.config import wanted_classes
 from gan_da_jax.runs.folder import Run
-from gan_da_jax.runs.read import read
+from gan_da_jax.runs.read import best_steps, read
 
 _HEADLINE = {"IS": "inception_score", "real images' IS": "real_inception_score", "FID": "fid", "KID": "kid"}
 
@@ -52,7 +50,7 @@ def evaluate(run: Run) -> Iterator[str]:
     classifier.require((tap,))
     todo = _todo(run, scorer.identity(run.config, classifier))
     if not todo:
-        run.drop_scored(_best(run.workdir))
+        run.drop_scored(best_steps(read(run.workdir, run.workdir).scores))
         yield f"{run}: all checkpoints are scored already"
         return
 
@@ -66,7 +64,7 @@ def evaluate(run: Run) -> Iterator[str]:
                 for name, data in files.items():
                     io.write_atomic(run.workdir / name, data)
                 io.append_sealed(run.scores, row | {"environment_sha256": machine})
-    run.drop_scored(_best(run.workdir))
+    run.drop_scored(best_steps(read(run.workdir, run.workdir).scores))
     shown = ", ".join(f"{label} {written(value(row, key))}" for label, key in _HEADLINE.items())
     yield f"{run}: step {step} by {classifier.name}, tap {tap}: {shown}"
 
@@ -90,10 +88,3 @@ def _todo(run: Run, identity: dict) -> list[tuple[int, int]]:
     }
     sets = [(step, repeat) for step in _steps(run) for repeat in range(run.config.evaluate.repeats)]
     return [one for one in sets if one not in done]
-
-
-def _best(workdir: Path) -> set[int]:
-    """The steps of the checkpoints that a report calls best, one for each kind of scores that there are."""
-    boards = compare(group([read(workdir, workdir)])[0])
-    chosen = [standing.best for board in boards for standing in board.standings if standing.best]
-    return {row["step"] for best in chosen for row in best.rows.values()}

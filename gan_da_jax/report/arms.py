@@ -1,46 +1,66 @@
 """Runs -> arms (what differs in the seed only) -> boards (arms whose scores may be compared)."""
 
 import json
-import re
 import statistics
 from collections import Counter
 from typing import Any, NamedTuple
 
-from gan_da_jax.metrics.over_seeds import CHOOSING, SCORES, Score, best, join, pool, value
-from gan_da_jax.runs.config import FREE_FIELDS, recorded
-from gan_da_jax.runs.read import Run, judge
+from gan_da_jax.metrics.over_seeds import CHOOSING, SCORES, Score, choose, join, value
+from gan_da_jax.runs.arm import Arm
+from gan_da_jax.runs.config import recorded
+from gan_da_jax.runs.read import RecordedRun, pooled
 
-# Fields in which runs may differ and still be repeats of one arm.
-NOT_SETTINGS = (*FREE_FIELDS, "seed", "augment.")
+# Config fields in which repeats of one arm may differ: those that name the arm and its seed, and those that leave the
+# training as it is, bit for bit. A field in no such list, one that comes later too, makes another arm.
+NAMING = ("augment.policy", "augment.count", "seed")
+WITHOUT_EFFECT = ("augment.generator", "data.resident_mb", "train.checkpoint_every", "train.keep")
+WITHOUT_EFFECT_BELOW = ("evaluate.", "study.")
+
+NETWORKS = {"dcgan": "DCGAN"}  # what people call a network, where it is not `model.name`
 
 
-class Arm(NamedTuple):
-    """Runs that differ in their seed only, in the order of their seeds.
+class ArmRuns(NamedTuple):
+    """The runs of an arm, which differ in their seed only.
 
-    `settings` are the config fields, beyond policy and count, that are not as in most runs of this source.
+    Attributes:
+        source: the name of their originals.
+        arm: the arm.
+        settings: the config fields, beyond those that name the arm, that are not as in most runs of this source.
+        runs: one a seed, in the order of the seeds.
     """
 
     source: str
-    policy: str
-    count: int
+    arm: Arm
     settings: dict[str, Any]
-    runs: list[Run]
-
-    @property
-    def name(self) -> str:
-        """The arm as the command line writes it: `hflip@1000`, `none`."""
-        return self.policy if self.policy == "none" else f"{self.policy}@{self.count}"
+    runs: list[RecordedRun]
 
     @property
     def label(self) -> str:
-        """The name and the settings."""
-        settings = ", ".join(f"{field}={found}" for field, found in self.settings.items())
-        return f"{self.name} ({settings})" if settings else self.name
+        """The arm as the command line writes it, and its settings: `hflip@1000 (train.kimg=9)`."""
+        return f"{self.arm} ({self._settings})" if self.settings else str(self.arm)
 
     @property
-    def terms(self) -> list[str]:
-        """The ops of the policy with their arguments, as they are written; [] of `none`."""
-        return [] if self.policy == "none" else re.split(r"\+(?![^(]*\))", self.policy)
+    def as_training(self) -> str:
+        """What a sentence calls the training with this arm, as in "hflip@1000 was best"."""
+        if not self.arm.baseline:
+            return self.label
+        settings = f", {self._settings}" if self.settings else ""
+        return f"training on the originals alone (`{self.arm}`{settings})"
+
+    @property
+    def as_arm(self) -> str:
+        """What a sentence calls the arm, as in "samples of hflip@1000"."""
+        return f"the arm `{self.arm}`{self.label.removeprefix(str(self.arm))}" if self.arm.baseline else self.label
+
+    @property
+    def _settings(self) -> str:
+        return ", ".join(f"{field}={found}" for field, found in self.settings.items())
+
+    @property
+    def network(self) -> str:
+        """What people call the network that was trained: `DCGAN`."""
+        name = self.runs[0].config["model"].get("name", "dcgan")  # runs of before there was a choice have no name
+        return NETWORKS.get(name, name)
 
     @property
     def evaluated(self) -> bool:
@@ -57,20 +77,25 @@ class Best(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """An arm on a board: the evaluations of all its checkpoints and, one a seed, those of the last and the best one.
+    """An arm on a board. Several sets of samples of one checkpoint and seed are one evaluation, see `pool`.
 
-    Several sets of samples of one checkpoint and seed are one evaluation, see `pool`. `best` is None where nothing that
-    may choose was measured.
+    Attributes:
+        number: the place of the arm among all arms of the report.
+        arm: the arm with its runs.
+        course: the evaluations of all checkpoints.
+        last: the evaluation of the last checkpoint of each seed.
+        scores: these joined over the seeds, see `join`.
+        best: the best checkpoint of each seed; None where no score that may choose was measured.
     """
 
     number: int
-    arm: Arm
+    arm: ArmRuns
     course: list[dict[str, Any]]
     last: dict[int, dict[str, Any]]
     scores: dict[str, dict[str, Any]]
     best: Best | None
 
-    def run(self, seed: int) -> Run:
+    def run(self, seed: int) -> RecordedRun:
         """The run of one seed."""
         return next(run for run in self.arm.runs if run.seed == seed)
 
@@ -102,14 +127,14 @@ class Board(NamedTuple):
 
     @property
     def unit(self) -> str:
-        """What the trainings of all arms have in common: `kimg` where only the images shown are equal, else `epoch`."""
+        """What all arms were trained equally long by: `kimg` where only the images shown are equal, else `epoch`."""
         ends = [row for standing in self.standings for row in standing.last.values()]
         spread = {unit: max(row[unit] for row in ends) / min(row[unit] for row in ends) for unit in ("epoch", "kimg")}
         return "kimg" if spread["kimg"] < 1.01 < spread["epoch"] else "epoch"
 
     @property
     def headline(self) -> list[Score]:
-        """The leading and the deciding score: those that a short account gives."""
+        """The leading and the deciding score, for a short account."""
         return list(dict.fromkeys(score for score in (self.scores[0], self.deciding) if score))
 
     def ranked(self, score: Score) -> list[Standing]:
@@ -121,7 +146,7 @@ class Board(NamedTuple):
     def candidates(self, score: Score) -> list[Standing]:
         """The ranked arms that an answer may name: `more` only if it is alone, for real images are no augmentation."""
         ranked = self.ranked(score)
-        return [standing for standing in ranked if standing.arm.policy != "more"] or ranked
+        return [standing for standing in ranked if standing.arm.arm.policy != "more"] or ranked
 
     @property
     def best(self) -> Standing | None:
@@ -134,7 +159,7 @@ class Board(NamedTuple):
         return statistics.fmean(means) if means else None
 
 
-def group(runs: list[Run]) -> tuple[list[Arm], dict[str, str]]:
+def group(runs: list[RecordedRun]) -> tuple[list[ArmRuns], dict[str, str]]:
     """Groups runs into arms.
 
     Returns:
@@ -142,82 +167,74 @@ def group(runs: list[Run]) -> tuple[list[Arm], dict[str, str]]:
         out: a second run of the same arm, settings and seed says nothing about chance. Of such runs one that has
         scores is kept, and of these the one that got furthest; the GAN of generated images, say, has none.
     """
-    groups: dict[tuple, dict[int, Run]] = {}
+    groups: dict[tuple, list[RecordedRun]] = {}
     left_out = {}
     runs = sorted(runs, key=lambda run: (not run.scores, -run.metrics[-1]["step"] if run.metrics else 0))
     names = _names(runs)
     for source in sorted(set(names)):
         members = [run for run, name in zip(runs, names, strict=True) if name == source]
-        for run, setting in zip(members, _settings(members), strict=True):
-            same = groups.setdefault((source, run.manifest["policy"], run.manifest["count"], json.dumps(setting)), {})
-            if run.seed in same:
-                left_out[run.name] = same[run.seed].name
+        for run, settings in zip(members, _settings(members), strict=True):
+            same = groups.setdefault((source, run.arm.parts, run.arm.count, json.dumps(settings)), [])
+            if (kept := next((one for one in same if one.seed == run.seed), None)) is not None:
+                left_out[run.name] = kept.name
             else:
-                same[run.seed] = run
+                same.append(run)
     arms = [
-        Arm(source, policy, count, json.loads(setting), [same[seed] for seed in sorted(same)])
-        for (source, policy, count, setting), same in groups.items()
+        ArmRuns(source, same[0].arm, json.loads(settings), sorted(same, key=lambda run: run.seed))
+        for (source, _, _, settings), same in groups.items()
     ]
     # The originals alone come first, then single policies, then pairs, small before large.
-    arms.sort(key=lambda arm: (arm.source, len(arm.terms), arm.count, arm.label))
+    arms.sort(key=lambda runs: (runs.source, len(runs.arm.parts), runs.arm.count, runs.label))
     return arms, left_out
 
 
-def _names(runs: list[Run]) -> list[str]:
+def _names(runs: list[RecordedRun]) -> list[str]:
     """The name of each run's source, with its path where two sources have the same name."""
-    paths: dict[str, set[str]] = {}
-    for run in runs:
-        paths.setdefault(run.manifest["source"]["name"], set()).add(run.manifest["source"]["path"])
     sources = [run.manifest["source"] for run in runs]
+    paths: dict[str, set[str]] = {}
+    for source in sources:
+        paths.setdefault(source["name"], set()).add(source["path"])
     return [
         source["name"] if len(paths[source["name"]]) == 1 else f"{source['name']} ({source['path']})"
         for source in sources
     ]
 
 
-def _settings(runs: list[Run]) -> list[dict[str, Any]]:
+def _settings(runs: list[RecordedRun]) -> list[dict[str, Any]]:
     """The settings of each run that are not as in most of them."""
-    configs = [recorded(run.recorded["config"]) for run in runs]
-    fields = differing(
-        [{field: found for field, found in one.items() if not field.startswith(NOT_SETTINGS)} for one in configs]
-    )
+    configs = [recorded(run.config) for run in runs]
+    fields = differing([{field: found for field, found in one.items() if _is_setting(field)} for one in configs])
     usual = {field: Counter(json.dumps(found[field]) for found in fields).most_common(1)[0][0] for field in fields[0]}
     return [
         {field: found for field, found in setting.items() if json.dumps(found) != usual[field]} for setting in fields
     ]
 
 
+def _is_setting(field: str) -> bool:
+    return field not in NAMING + WITHOUT_EFFECT and not field.startswith(WITHOUT_EFFECT_BELOW)
+
+
 def differing(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each flat config without the fields that all of them agree on; None where one lacks a field of the others."""
+    """Leaves out of flat configs the fields that all of them agree on; None stands for a field that one lacks."""
     fields = sorted({field for config in configs for field in config})
     kept = [field for field in fields if len({json.dumps(config.get(field), sort_keys=True) for config in configs}) > 1]
     return [{field: config.get(field) for field in kept} for config in configs]
 
 
-def compare(arms: list[Arm]) -> list[Board]:
-    """Puts arms on boards, one a source and judge; arms that are not evaluated are on none, no board lacks scores."""
+def compare(arms: list[ArmRuns]) -> list[Board]:
+    """Puts arms on boards, one for each source and `scored_by`; an arm or board without any score is left out."""
     found: dict[tuple, list[Standing]] = {}
     for number, arm in enumerate(arms):
-        judged: dict[tuple, dict[tuple[int, int], list[dict]]] = {}
-        for run in arm.runs:
-            for row in run.scores:
-                judged.setdefault(judge(row), {}).setdefault((run.seed, row["step"]), []).append(row)
-        for by, sets in judged.items():
-            course = {evaluation: pool(rows) for evaluation, rows in sets.items()}
+        for by, course in pooled(row for run in arm.runs for row in run.scores).items():
             # Seeds that are still behind wait: joining different checkpoints would pass off progress as chance.
-            latest = max(step for _, step in course)
-            last = {seed: row for (seed, step), row in course.items() if step == latest}
-            standing = Standing(
-                number, arm, list(course.values()), last, join(list(last.values())), _best(course, last)
-            )
+            latest = max(row["step"] for row in course)
+            last = {row["seed"]: row for row in course if row["step"] == latest}
+            standing = Standing(number, arm, course, last, join(list(last.values())), _best(course, last))
             found.setdefault((arm.source, *by), []).append(standing)
     boards = [Board(*key, found[key]) for key in sorted(found)]
     return [board for board in boards if board.scores]
 
 
-def _best(course: dict[tuple[int, int], dict], last: dict[int, dict]) -> Best | None:
-    for by in CHOOSING:
-        rows = {seed: best([row for (of, _), row in course.items() if of == seed], by) for seed in last}
-        if all(rows.values()):
-            return Best(by, rows, join(list(rows.values())))
-    return None
+def _best(course: list[dict[str, Any]], last: dict[int, dict[str, Any]]) -> Best | None:
+    chosen = choose({seed: [row for row in course if row["seed"] == seed] for seed in last})
+    return chosen and Best(*chosen, join(list(chosen[1].values())))

@@ -1,4 +1,4 @@
-"""A board -> what the page and the summary say of it: the verdict, who leads, what limits that, and what is missing."""
+"""A board -> what the page and the summary say of it: the verdict, the leading arm, caveats, what is missing."""
 
 import math
 import statistics
@@ -7,24 +7,25 @@ from typing import Any
 
 from gan_da_jax.metrics.comparison import rank_agreement
 from gan_da_jax.metrics.over_seeds import SCORES, Score, curve, value
-from gan_da_jax.report import caveats, controls, verdict
+from gan_da_jax.report import caveats, controls, explanation, verdict
 from gan_da_jax.report.arms import Board, Standing
 
-FEWEST = 4  # arms of which an order can agree with another: three fall into the same one by chance once in six
+FEWEST = 4  # arms whose orders can agree: three arms fall into the same order by chance once in six
 CLOSE = 0.4  # Kendall's tau from which on two orders are called alike: 7 of 10 pairs of arms stand the same way round
 
 
-def tell(board: Board) -> dict[str, Any]:
-    """What the page says of one board.
+def account_of(board: Board) -> dict[str, Any]:
+    """Gathers what the page says of one board.
 
-    Its first score leads. `ranked` holds the arms that have it, from the best, or from the highest where the reading is
-    disputed; `rest` the others. `distances` are the scores of which a lower one is better, FID and KID, each with its
-    best arm.
+    The first score leads. `ranked` holds the arms that have it, from the best, or from the highest where the reading is
+    disputed; `rest` the others. `distances` are the scores of which a lower one is better, such as FID and KID, each
+    with its best arm.
     """
     lead = board.scores[0]
     ranked = board.ranked(lead)
     rows = [row for standing in board.standings for row in standing.last.values()]
     against = controls.against(board)
+    agreed = agreement(board)
     cells = [(standing, score) for standing in board.standings for score in board.scores]
     return {
         "board": board,
@@ -32,14 +33,13 @@ def tell(board: Board) -> dict[str, Any]:
         "disputed": lead.better == "disputed",
         "ranked": ranked,
         "rest": [standing for standing in board.standings if lead.key not in standing.scores],
-        "verdict": verdict.sentences(board, against),
-        "caveats": caveats.tell(board, against),
+        "verdict": verdict.statements(board, against),
+        "caveats": caveats.of_board(board, against),
         "against": against,
-        "agreement": agreement(board),
+        "explanation": explanation.paragraphs(board, agreed),
         "distances": [(score, board.candidates(score)[0]) for score in board.scores if score.better == "lower"],
         "real": {score.key: board.real(score) for score in board.scores},
         "real_images": max(row["real_images"] for row in rows),
-        "accuracies": sorted({row["classifier_accuracy"] for row in rows} - {None}),
         "repeated": any(len(standing.last) > 1 for standing in board.standings),
         "sets": sorted({len(row["sets"]) for row in rows}),
         "spread": {(standing.number, score.key): _spread(standing, score) for standing, score in cells},
@@ -54,7 +54,7 @@ def tell(board: Board) -> dict[str, Any]:
 
 
 def entries(boards: list[Board]) -> list[dict[str, Any]]:
-    """One entry a board for summary.json: what its arms were judged by, the verdict, all caveats and the agreement."""
+    """Makes one entry a board for summary.json: what scored its arms, the verdict, all caveats and the agreement."""
     return [
         {
             "source": board.source,
@@ -62,8 +62,8 @@ def entries(boards: list[Board]) -> list[dict[str, Any]]:
             "tap": board.tap,
             "samples": board.samples,
             "splits": board.splits,
-            "verdict": verdict.sentences(board, against),
-            "caveats": caveats.tell(board, against),
+            "verdict": verdict.statements(board, against),
+            "caveats": caveats.of_board(board, against),
             "agreement": {score.key: found for score, found in agreement(board)},
         }
         for board in boards
@@ -75,9 +75,9 @@ def agreement(board: Board) -> list[tuple[Score, dict[str, Any]]]:
     """Whether FID and KID put the arms in the order in which a reading of the Inception Score does.
 
     Returns:
-        Each of the two with `arms`, how many have both scores, `FEWEST` at least; `tau`, Kendall's, of the means: above
-        0 where few goes with few, as the paper reads the Inception Score, below 0 as the field does; and `reading`,
-        `paper`, `field` or, where the order is closer to neither than to chance, None.
+        Each of the two with `arms`, how many arms have both scores, at least `FEWEST`; `tau`, Kendall's, of the means:
+        above 0 where a low distance goes with a low Inception Score, as the paper reads it, below 0 as the field does;
+        and `reading`: `paper`, `field`, or None where the order is close to neither.
     """
     lead, found = board.scores[0], []
     for score in board.scores:
@@ -113,7 +113,7 @@ def _chance(board: Board, score: Score) -> float | None:
 
 
 def _resampled(standing: Standing) -> dict[str, Any] | None:
-    """The bootstrap interval of the Inception Score, averaged over sets and seeds, and whether it leaves that out."""
+    """The bootstrap interval of the Inception Score, averaged over sets and seeds, and whether the score is outside."""
     found = [row["inception_score_1_interval"] for row in _sets(standing) if row["inception_score_1_interval"]]
     if not found:
         return None

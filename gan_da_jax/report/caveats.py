@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from gan_da_jax.metrics.comparison import Comparison
 from gan_da_jax.metrics.over_seeds import signed, written
 from gan_da_jax.metrics.shares import leakage, memorisation
 from gan_da_jax.report.arms import Board, Standing
-from gan_da_jax.report.controls import control
+from gan_da_jax.report.controls import Against, control
 from gan_da_jax.report.health import troubles
 
 CLASSIFIERS = {
@@ -24,15 +23,19 @@ OTHER_CLASSIFIER = (
     "or FID, only with each other."
 )
 PUBLISHED_TAP = "2048"
-OTHER_TAP = "Published FIDs compare features of tap 2048; these are of another tap, on another scale."
-NOTABLE = 0.05  # a share of samples, or of samples beyond those expected, that is worth a word
+OTHER_TAP = "Published FIDs compare features of tap 2048; these FIDs are of another tap and on another scale."
+NOTABLE = 0.05  # a share of samples, beyond the expected one, that is worth a word
 WORSE = 1.1  # how far the last checkpoint's distance may be above the best one's, as a ratio
 
 
-def tell(board: Board, against: dict[str, dict[str, dict[int, Comparison]]]) -> list[str]:
-    """All caveats of a board, with its comparisons by `controls.against`; the last, on the classifier, always applies.
+def of_board(board: Board, against: Against) -> list[str]:
+    """All caveats of a board; the last one, about the classifier, always applies.
 
-    Those on the best arm are left out where it is disputed which one that is.
+    Caveats about the best arm are left out where it is disputed which arm is best.
+
+    Args:
+        board: the board.
+        against: its comparisons, by `controls.against`.
     """
     best = board.best
     return [
@@ -63,7 +66,7 @@ def _health(board: Board) -> Iterator[str]:
     for standing in board.standings:
         for run in standing.arm.runs:
             for trouble in troubles(run):
-                yield f"The training of {standing.arm.label}, seed {run.seed}, {trouble}."
+                yield f"The training of {standing.arm.as_arm}, seed {run.seed}, {trouble}."
 
 
 def _budget(board: Board) -> Iterator[str]:
@@ -75,38 +78,39 @@ def _budget(board: Board) -> Iterator[str]:
     # Epochs end with a step, which may run into the next epoch: only a whole one counts as a difference.
     if epochs[-1] - epochs[0] >= 1:
         yield (
-            f"Not all arms are equally far trained (epoch {epochs[0]:.4g} to {epochs[-1]:.4g}, {images}): compare the "
-            "curves at equal epochs instead."
+            f"Not all arms were trained equally long (epoch {epochs[0]:.4g} to {epochs[-1]:.4g}, {images}): compare "
+            "the curves at equal epochs instead."
         )
     else:
         yield (
-            f"The budget is equal in epochs ({epochs[-1]:.4g}), not in updates ({images}): an arm may differ from none "
-            "because it was trained for longer, which duplicate, or an equal train.kimg, tells apart."
+            f"All arms were trained for equally many epochs ({epochs[-1]:.4g}), but not for equally many updates "
+            f"({images}): an arm may beat training on the originals alone (`none`) only because it was trained for "
+            "longer. The arm `duplicate`, or an equal train.kimg, shows whether that is so."
         )
 
 
 def _seeds(board: Board) -> Iterator[str]:
     if len({tuple(standing.last) for standing in board.standings}) > 1:
         yield (
-            "Not all arms have the same seeds, so their means are over other originals: compare the differences over "
-            "common seeds instead."
+            "Not all arms have the same seeds, so their means are over different originals: compare the differences "
+            "over common seeds instead."
         )
 
 
 def _leakage(board: Board, best: Standing) -> Iterator[str]:
-    """Only of the arm's own ops, and beyond what the meter reads where nothing can leak: samples look odd anyway."""
-    none = control(board, best, "none")
-    plain = leakage(none.sets) if none else {}
-    own, found = {term.partition("(")[0] for term in best.arm.terms}, []
+    """Only the arm's own ops count, beyond what the meter reads where nothing can leak: samples may look odd anyway."""
+    baseline = control(board, best, "none")
+    plain = leakage(baseline.sets) if baseline else {}
+    own, found = {part.op for part in best.arm.arm.parts}, []
     for op, one in leakage(best.sets).items():
         beside = plain[op]["mean"] if op in plain else None
         if op in own and one["mean"] is not None and one["mean"] - (beside or 0) >= NOTABLE:
             found.append((one["mean"], op, one["accuracy"], beside))
     for mean, op, accuracy, beside in sorted(found, reverse=True)[:1]:
-        of_none = "" if beside is None else f", and reads {beside:.0%} for none"
+        plainly = "" if beside is None else f" and reads {beside:.0%} for the arm `none`, which cannot leak"
         yield (
-            f"About {mean:.0%} of the samples of {best.arm.label} look like {op} images, not like originals (by a "
-            f"meter that tells {accuracy:.0%} of held-out images apart{of_none}): the augmentation leaks."
+            f"About {mean:.0%} of the samples of {best.arm.as_arm} look like {op} images, not like originals (by a "
+            f"meter that tells {accuracy:.0%} of held-out images apart{plainly}): the augmentation leaks."
         )
 
 
@@ -118,9 +122,9 @@ def _memorisation(best: Standing) -> Iterator[str]:
     ]
     for mean, expected, space in found[:1]:
         yield (
-            f"{mean:.0%} of the samples of {best.arm.label} lie so much closer to one original than to any other, in "
-            f"{space}, as copies do, where {expected:.0%} would be expected: it may have learnt pictures by heart, "
-            "which FID and KID reward."
+            f"{mean:.0%} of the samples of {best.arm.as_arm} lie much closer to one original than to any other, in "
+            f"{space}, as copies do, where {expected:.0%} would be expected: the GAN may have memorised training "
+            "images, which FID and KID reward."
         )
 
 
@@ -128,20 +132,17 @@ def _duplicate(board: Board, best: Standing, against: dict) -> Iterator[str]:
     found = against.get("duplicate", {}).get(board.deciding.key, {}).get(best.number)
     if found is not None and (found.ci95 is None or found.ci95[1] >= 0):
         yield (
-            f"{control(board, best, 'duplicate').arm.label}, which merely shows originals more often, may do as well: "
+            f"{control(board, best, 'duplicate').arm.label}, which only shows originals more often, may do as well: "
             f"{best.arm.label} differs from it by {signed(found.difference)} in {board.deciding.label}"
             + (f" (95% interval {signed(found.ci95[0])} to {signed(found.ci95[1])})." if found.ci95 else ".")
         )
 
 
 def _disagreement(board: Board) -> Iterator[str]:
-    first = {score.label: board.candidates(score)[0].arm.label for score in board.scores if score.better == "lower"}
-    if len(set(first.values())) > 1:
-        yield (
-            "The distances do not agree: "
-            + ", ".join(f"{arm} is best by {label}" for label, arm in first.items())
-            + "."
-        )
+    first = {score.label: board.candidates(score)[0].arm for score in board.scores if score.better == "lower"}
+    if len({arm.label for arm in first.values()}) > 1:
+        best = ", ".join(f"{arm.as_training} is best by {label}" for label, arm in first.items())
+        yield f"The distances disagree: {best}."
 
 
 def _collapse(best: Standing) -> Iterator[str]:
@@ -151,6 +152,6 @@ def _collapse(best: Standing) -> Iterator[str]:
     then, last = best.best.scores[by]["mean"], best.scores[by]["mean"]
     if then > 0 and last > WORSE * then:
         yield (
-            f"{best.arm.label} got worse after its best: {by.upper()} {written(last)} at its last checkpoint, "
-            f"{written(then)} at the best of each seed."
+            f"After its best checkpoint, {best.arm.as_training} got worse: {by.upper()} {written(last)} at the last "
+            f"checkpoint, {written(then)} at the best one of each seed."
         )

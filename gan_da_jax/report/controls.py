@@ -1,4 +1,4 @@
-"""Boards -> every arm held against those that augment nothing: `none`, and `duplicate` for its further updates."""
+"""Boards -> every arm compared with the arms that augment nothing: `none`, and `duplicate` for its further updates."""
 
 from gan_da_jax.metrics.comparison import Comparison, compare
 from gan_da_jax.metrics.over_seeds import Score
@@ -6,29 +6,33 @@ from gan_da_jax.report.arms import Board, Standing
 
 CONTROLS = ("none", "duplicate")
 
+Against = dict[str, dict[str, dict[int, Comparison]]]  # policy of the control -> key of the score -> number of the arm
+
 
 def control(board: Board, standing: Standing, policy: str) -> Standing | None:
-    """The arm of this policy that differs from an arm in nothing else; of `duplicate` the one with its count, or near.
+    """The arm of this policy that differs from an arm in nothing else; `duplicate` with the same count, or the nearest.
 
-    An arm has no control where the policy is its own, and `none` is not held against `duplicate`: that is the same
-    comparison, the other way round.
+    An arm is no control of itself, and `none` is not compared with `duplicate`: that is the same comparison, the other
+    way round.
     """
-    mine = standing.arm
+    mine = standing.arm.arm
     if mine.policy in CONTROLS[: 1 + CONTROLS.index(policy)]:
         return None
-    alike = [one for one in board.standings if one.arm.policy == policy and one.arm.settings == mine.settings]
-    return min(alike, key=lambda one: (abs(one.arm.count - mine.count), one.arm.count), default=None)
+    alike = [
+        one for one in board.standings if one.arm.arm.policy == policy and one.arm.settings == standing.arm.settings
+    ]
+    return min(alike, key=lambda one: (abs(one.arm.arm.count - mine.count), one.arm.arm.count), default=None)
 
 
-def against(board: Board) -> dict[str, dict[str, dict[int, Comparison]]]:
-    """All arms of a board against their controls, by the last checkpoints.
+def against(board: Board) -> Against:
+    """Compares all arms of a board with their controls, by the last checkpoints.
 
     Returns:
         For each policy of `CONTROLS` that the board has, for each of its scores, the comparisons under the numbers of
-        the arms. Arms are missing that have no control or no seed in common with it. Holm's correction is over the
+        the arms. Arms that have no control, or no seed in common with it, are missing. Holm's correction is over the
         arms of one score and policy.
     """
-    found: dict[str, dict] = {}
+    found: Against = {}
     for policy in CONTROLS:
         controls = {standing.number: control(board, standing, policy) for standing in board.standings}
         for score in board.scores:

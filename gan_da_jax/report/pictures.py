@@ -26,10 +26,10 @@ class Picture(NamedTuple):
 
 
 def embed(path: Path, widest: int = WIDEST) -> Picture:
-    """A picture file for the page: a small one as it is, a larger one as a JPEG of at most `widest` pixels across.
+    """Reads a picture for the page: a small one as it is, a larger one as a JPEG of at most `widest` pixels across.
 
     Raises:
-        UserError: the file is no picture.
+        UserError: the file is not a PNG picture.
     """
     return _embed(_open(path), widest)
 
@@ -41,14 +41,14 @@ def embed_png(png: bytes) -> Picture:
 
 
 def strip(path: Path, row: int, rows: int) -> np.ndarray:
-    """One row of a picture file that shows `rows` rows of equal height: uint8 [H, W, 3], at most `WIDEST` across.
+    """Reads one row of a picture file that shows `rows` rows of equal height: uint8 [H, W, 3], at most `WIDEST` across.
 
     Raises:
-        UserError: the file is no picture.
+        UserError: the file is not a PNG picture, or has fewer pixels than rows.
     """
     image = _open(path)
     if image.height < rows:
-        raise UserError(f"{path} has no {rows} rows of pictures: delete it and report again")
+        raise UserError(f"{path} is not a picture of {rows} rows: delete it and report again")
     cut = image.crop((0, round(row * image.height / rows), image.width, round((row + 1) * image.height / rows)))
     cut.thumbnail((WIDEST, cut.height), Image.Resampling.LANCZOS)
     return np.asarray(cut)
@@ -58,7 +58,7 @@ def _open(path: Path) -> Image.Image:
     try:
         return Image.open(path, formats=("PNG",)).convert("RGB")
     except Exception as error:  # Pillow's decoders raise almost anything on corrupt data
-        raise UserError(f"{path} is no readable picture ({error}): delete it and report again") from None
+        raise UserError(f"{path} is not a readable picture ({error}): delete it and report again") from None
 
 
 def _embed(image: Image.Image, widest: int) -> Picture:
@@ -79,7 +79,7 @@ def uri(kind: str, data: bytes) -> str:
 
 
 def frames(folder: Path) -> dict[int, Path]:
-    """The first of the sample grids in `folder`, the last and some evenly between, by their steps."""
+    """Finds the first and the last sample grid in `folder` and some evenly between: step -> file."""
     found = {int(match[1]): path for path in folder.glob("*.png") if (match := re.fullmatch(r"step_(\d+)", path.stem))}
     steps = sorted(found)
     chosen = dict.fromkeys(round(index) for index in np.linspace(0, len(steps) - 1, FRAMES)) if steps else ()

@@ -1,25 +1,30 @@
-"""A study's own file, study.json -> which of its runs failed and which are missing."""
+"""A study's file, study.json -> which of its runs failed and which are missing."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 from gan_da_jax.files import io, schemas
-from gan_da_jax.report.arms import Arm
+from gan_da_jax.report.arms import ArmRuns
 from gan_da_jax.runs.read import printable
 
 
 class Plan(NamedTuple):
-    """`failed`: name of a run -> the reason; `missing`: names of planned runs that there are no files of."""
+    """What became of the runs that a study planned.
+
+    Attributes:
+        failed: name of a run -> why it failed.
+        missing: the names of planned runs that have left no files and have not failed.
+    """
 
     failed: dict[str, str]
     missing: list[str]
 
 
-def read(workdir: Path, arms: list[Arm]) -> Plan | None:
-    """Holds the arms that were found against the plan in `workdir`; None if there is no plan.
+def read(workdir: Path, arms: list[ArmRuns]) -> Plan | None:
+    """Compares the runs that were found with the plan in `workdir`; None if there is no plan.
 
-    The plan is {"format": 1, "arms": ["SOURCE/ARM", ...], "seeds": [...], "failed": [{"run", "reason"}, ...]}. A run is
-    called SOURCE/ARM/seedK.
+    The plan is {"format": 1, "arms": ["SOURCE/ARM", ...], "seeds": [...], "failed": [{"run", "reason"}, ...]}. The name
+    of a run is SOURCE/ARM/seedK.
 
     Raises:
         UserError: the file cannot be understood.

@@ -7,10 +7,10 @@ from typing import Any
 from gan_da_jax.metrics.over_seeds import SCORES, written
 from gan_da_jax.metrics.shares import leakage, memorisation
 from gan_da_jax.report import controls
-from gan_da_jax.report.arms import Arm, Best, Board, Standing
+from gan_da_jax.report.arms import ArmRuns, Best, Board, Standing
 from gan_da_jax.report.health import troubles
 
-# The columns of the CSV file; those of the scores that were measured follow.
+# The first columns of the CSV file; the columns of the scores that were measured follow.
 COLUMNS = (
     "arm",
     "source",
@@ -34,10 +34,10 @@ COLUMNS = (
 
 
 def entries(boards: list[Board]) -> list[dict[str, Any]]:
-    """One entry an arm and board: what the arm is, what it was judged by, and what was found.
+    """Makes one entry for each arm and board: what the arm is, what it was scored by, and its scores.
 
-    Scores are those of the last checkpoints, with their intervals; `best` has those of the best ones, `against` the
-    comparisons with `none` and `duplicate`, `leakage` and `memorisation` the shares of samples.
+    `scores` are of the last checkpoints, with their intervals, and `best` of the best ones; `against` holds the
+    comparisons with the arms `none` and `duplicate`, `leakage` and `memorisation` the shares of samples.
     """
     return [
         _entry(board, standing, against)
@@ -50,10 +50,10 @@ def entries(boards: list[Board]) -> list[dict[str, Any]]:
 def _entry(board: Board, standing: Standing, against: dict[str, dict[str, dict]]) -> dict[str, Any]:
     arm, row = standing.arm, next(iter(standing.last.values()))
     return {
-        "arm": arm.name,
+        "arm": str(arm.arm),
         "source": arm.source,
-        "policy": arm.policy,
-        "count": arm.count,
+        "policy": arm.arm.policy,
+        "count": arm.arm.count,
         "settings": arm.settings,
         "images": len(arm.runs[0].manifest["records"]),
         "seeds": list(standing.last),
@@ -94,7 +94,7 @@ def _best(best: Best | None) -> dict[str, Any] | None:
 
 
 def _comparisons(board: Board, standing: Standing, policy: str, by_score: dict[str, dict]) -> dict[str, Any]:
-    control = controls.control(board, standing, policy).arm.name
+    control = str(controls.control(board, standing, policy).arm.arm)
     return {
         key: {**comparisons[standing.number]._asdict(), "control": control}
         for key, comparisons in by_score.items()
@@ -103,7 +103,7 @@ def _comparisons(board: Board, standing: Standing, policy: str, by_score: dict[s
 
 
 def to_csv(entries: list[dict[str, Any]]) -> str:
-    """One line an entry; lists become words, numbers with an interval the columns mean, ci95_low, ci95_high and values.
+    """Writes one line an entry; a number with an interval fills the columns mean, ci95_low, ci95_high and values.
 
     The columns of a score begin with its key, those of the best checkpoint with `best_`, of the comparisons with the
     key and `_against_none` or `_against_duplicate`, of the shares with `leakage_` and the op, or `memorisation_`.
@@ -151,8 +151,8 @@ def _ends(name: str, ci95: list[float] | None) -> dict[str, float | None]:
     return {f"{name}_ci95_low": low, f"{name}_ci95_high": high}
 
 
-def to_text(arms: list[Arm], entries: list[dict[str, Any]]) -> str:
-    """One aligned line an entry, one an arm that has none yet, and one for whatever went wrong in a training."""
+def to_text(arms: list[ArmRuns], entries: list[dict[str, Any]]) -> str:
+    """Writes one aligned line for each entry, each arm that has none yet, and whatever went wrong in a training."""
     keys = (*(score.key for score in SCORES), "real_inception_score")
     keys = [key for key in keys if any(key in entry["scores"] for entry in entries)]
     rows = [["source", "arm", "seeds", "epoch", "classifier", "tap", *keys]]

@@ -4,20 +4,36 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gan_da_jax.data import dataset as manifest
+from gan_da_jax.augment import policy
+from gan_da_jax.data import dataset
 from gan_da_jax.data.sources.images import shown
 from gan_da_jax.errors import UserError
-from gan_da_jax.files import io, schemas
+from gan_da_jax.files import schemas
+from gan_da_jax.metrics.over_seeds import choose, pool
+from gan_da_jax.runs.arm import Arm
+from gan_da_jax.runs.folder import Folder, is_run
 
 LEVELS = 3  # folders of a study: source, arm, seed
 
 
-class Run(NamedTuple):
-    """What the files of one run say; `name` is its folder relative to the reported one."""
+ScoredBy = tuple[str, str, int, int]
+
+
+class RecordedRun(NamedTuple):
+    """What the files of one run say.
+
+    Attributes:
+        name: its folder, relative to the one that was searched for runs.
+        folder: where its files are.
+        config_json: the object in config.json: the config, versions and devices.
+        manifest: the object in dataset/manifest.json.
+        metrics: the rows of metrics.jsonl, in the order of their steps.
+        scores: the rows of scores.jsonl, in the order of `scored_by` and their steps.
+    """
 
     name: str
     folder: Path
-    recorded: dict[str, Any]
+    config_json: dict[str, Any]
     manifest: dict[str, Any]
     metrics: list[dict[str, Any]]
     scores: list[dict[str, Any]]
@@ -25,24 +41,30 @@ class Run(NamedTuple):
     @property
     def seed(self) -> int:
         """The seed of the run."""
-        return self.recorded["config"]["seed"]
+        return self.config["seed"]
+
+    @property
+    def arm(self) -> Arm:
+        """The arm that it is a run of."""
+        return Arm(self.manifest["policy"], self.manifest["count"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The run's config, nested, as it was recorded."""
+        return self.config_json["config"]
 
 
 def find(workdir: Path) -> list[Path]:
-    """The folders of runs at `workdir` or up to three levels below it, in order.
+    """Finds the folders of runs: `workdir` itself, or folders up to three levels below it, in order.
 
-    A run is not searched for further runs.
+    The folder of a run is not searched for further runs.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no run.
     """
     found, level = [], [workdir]
     for _ in range(1 + LEVELS):
-        runs = [
-            folder
-            for folder in level
-            if (folder / "config.json").is_file() and (folder / "dataset" / "manifest.json").is_file()
-        ]
+        runs = [folder for folder in level if is_run(folder) and Folder(folder).prepared]
         found += runs
         level = [
             child
@@ -53,39 +75,42 @@ def find(workdir: Path) -> list[Path]:
         ]
     if not found:
         raise UserError(
-            f"no run (a folder with config.json and dataset/manifest.json) is in {workdir} or up to three "
-            "levels below it: give the workdir of a run or study, or train one first"
+            f"no run (a folder with config.json and dataset/manifest.json) was found in {workdir} or up to "
+            "three levels below it: give the workdir of a run or study, or train a run first"
         )
     return sorted(found)
 
 
-def read(folder: Path, root: Path) -> Run:
-    """Reads the run in `folder`, named relative to `root`; its rows come in the order of their steps.
+def read(folder: Path, root: Path) -> RecordedRun:
+    """Reads the run in `folder` and names it relative to `root`.
 
     Raises:
-        UserError: a file cannot be understood.
+        UserError: a file is damaged, holds something else than a run writes, or contradicts another file.
     """
-    recorded = io.read_json(folder / "config.json")
-    schemas.require(recorded, schemas.CONFIG, str(folder / "config.json"))
-    metrics = schemas.rows(folder / "metrics.jsonl", schemas.METRICS)
-    scores = schemas.rows(folder / "scores.jsonl", schemas.SCORES)
-    made, config = manifest.read(folder / "dataset"), recorded["config"]
-    if (made["policy"], made["seed"]) != (config["augment"]["policy"], config["seed"]):
-        raise UserError(f"{folder}: dataset/manifest.json and config.json name another policy or seed: restore them")
+    files = Folder(folder)
+    config_json = files.read_config_json()
+    metrics, scores = schemas.rows(files.metrics, schemas.METRICS), schemas.rows(files.scores, schemas.SCORES)
+    manifest, config = dataset.read(files.dataset), config_json["config"]
+    if (manifest["policy"], manifest["seed"]) != (config["augment"]["policy"], config["seed"]):
+        raise UserError(f"{folder}: dataset/manifest.json and config.json differ in policy or seed: restore them")
+    try:
+        policy.parse(manifest["policy"])
+    except UserError as error:
+        raise UserError(f"{folder}: {error}") from None
     if any(row["seed"] != config["seed"] for row in scores):
-        raise UserError(f"{folder}: scores.jsonl holds scores of another seed than config.json names: restore them")
-    return Run(
+        raise UserError(f"{folder}: scores.jsonl holds scores of a seed that is not the one in config.json: restore it")
+    return RecordedRun(
         folder.relative_to(root).as_posix(),
         folder,
-        printable(recorded),
-        printable(made),
+        printable(config_json),
+        printable(manifest),
         _last_of_each(metrics, lambda row: row["step"]),
         _last_of_each(_newest_weights(printable(scores)), _evaluation),
     )
 
 
 def printable(value: Any) -> Any:
-    """The same of JSON with all texts as they can be shown: names of files need not be text."""
+    """Makes all texts in a JSON value printable: names of files need not be valid text."""
     match value:
         case str():
             return shown(value)
@@ -96,22 +121,40 @@ def printable(value: Any) -> Any:
     return value
 
 
-def judge(row: dict[str, Any]) -> tuple[str, str, int, int]:
-    """What an evaluation was made with: classifier, tap, samples, splits. Only scores of one judge may be compared."""
+def scored_by(row: dict[str, Any]) -> ScoredBy:
+    """What a row of scores was measured with: classifier, tap, samples, splits. Only equal ones may be compared."""
     return row["classifier"], row["tap"], row["samples"], row["splits"]
 
 
+def pooled(rows: Iterable[dict[str, Any]]) -> dict[ScoredBy, list[dict[str, Any]]]:
+    """Pools the sets of samples of each checkpoint and seed, see `over_seeds.pool`, apart for each `scored_by`."""
+    found: dict[ScoredBy, dict[tuple[int, int], list[dict]]] = {}
+    for row in rows:
+        found.setdefault(scored_by(row), {}).setdefault((row["seed"], row["step"]), []).append(row)
+    return {by: [pool(sets) for sets in checkpoints.values()] for by, checkpoints in found.items()}
+
+
+def best_steps(rows: Iterable[dict[str, Any]]) -> set[int]:
+    """The steps of a run's best checkpoints: one for each `scored_by` that measured a score which can choose.
+
+    Args:
+        rows: the scores of one run, as in `RecordedRun.scores`.
+    """
+    chosen = [choose({0: course}) for course in pooled(rows).values()]
+    return {row["step"] for _, by_seed in filter(None, chosen) for row in by_seed.values()}
+
+
 def _evaluation(row: dict[str, Any]) -> tuple:
-    return *judge(row), row["step"], row["repeat"]
+    return *scored_by(row), row["step"], row["repeat"]
 
 
 def _newest_weights(rows: list[dict]) -> list[dict]:
-    """The rows of each judge that were made with the weights it had last: one number never mixes two files."""
-    newest = {judge(row): row["weights_sha256"] for row in rows}
-    return [row for row in rows if row["weights_sha256"] == newest[judge(row)]]
+    """Keeps, of each `scored_by`, the rows made with the weights it had last: one number never mixes two files."""
+    newest = {scored_by(row): row["weights_sha256"] for row in rows}
+    return [row for row in rows if row["weights_sha256"] == newest[scored_by(row)]]
 
 
 def _last_of_each(rows: Iterable[dict], identity: Callable[[dict], Any]) -> list[dict]:
-    """The rows in order of identity; what was written again after a restart counts once, as last written."""
+    """Sorts the rows by identity; of rows written again after a restart, only the last one is kept."""
     unique = {identity(row): row for row in rows}
     return [unique[key] for key in sorted(unique)]

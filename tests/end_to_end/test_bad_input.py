@@ -532,7 +532,7 @@ SCORES = {
     ),
     "scores of another seed": (
         _edit("scores.jsonl", lambda row: row.update(seed=7)),
-        ["scores of another seed than config.json names"],
+        ["scores of a seed that is not the one in config.json"],
     ),
     "a loss that is a list": (
         _edit("metrics.jsonl", lambda row: row.update(generator_loss=[1])),
@@ -540,7 +540,7 @@ SCORES = {
     ),
     "a manifest of another policy": (
         _edit(MANIFEST, lambda m: m.update(policy="invert")),
-        ["manifest.json and config.json name another policy or seed"],
+        ["manifest.json and config.json differ in policy or seed"],
     ),
     "a manifest that is a list": (_replace(MANIFEST, b"[]"), [MANIFEST, "not a manifest of format 1"]),
     "config.json without a seed": (

@@ -18,8 +18,7 @@ from PIL import Image
 from gan_da_jax.configs import default
 from gan_da_jax.main import main
 from gan_da_jax.metrics.over_seeds import SCORES
-from gan_da_jax.report import arms, study_file, tables
-from gan_da_jax.report import board as findings
+from gan_da_jax.report import arms, board, study_file, tables
 from gan_da_jax.report.page import render
 from gan_da_jax.runs import read
 from gan_da_jax.runs.config import flatten
@@ -264,7 +263,7 @@ def test_files_of_a_report(study, capsys, data):
             found, left_out = arms.group([read.read(folder, study) for folder in read.find(study)])
             boards = arms.compare(found)
             tables.to_csv(tables.entries(boards))
-            findings.entries(boards)
+            board.entries(boards)
             if data.draw(st.integers(0, 2)) == 0:  # it takes long
                 render.render("study", found, boards, left_out, study_file.read(study, found), CHARTS)
     finally:

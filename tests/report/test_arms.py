@@ -9,9 +9,17 @@ def arms_of(read_all):
     return lambda root: group(read_all(root))[0]
 
 
+def add(folder, field, changed):
+    """Gives the config of a run another field, or another value of a field."""
+    entry = io.read_json(folder / "config.json")
+    part, name = field.split(".")
+    entry["config"].setdefault(part, {})[name] = changed
+    io.write_json(folder / "config.json", entry)
+
+
 def test_originals_come_first_then_single_policies_then_pairs(study, arms_of):
     arms = arms_of(study)
-    assert [arm.name for arm in arms] == ["none", "hflip@20", "vflip@20", "contrast+hflip@20"]
+    assert [str(arm.arm) for arm in arms] == ["none", "hflip@20", "vflip@20", "contrast+hflip@20"]
     assert [[run.seed for run in arm.runs] for arm in arms] == [[0, 1], [0, 1], [0], [0, 1]]
     assert [arm.evaluated for arm in arms] == [True, True, False, True]
 
@@ -29,6 +37,40 @@ def test_copies_and_other_settings_are_no_seeds(tmp_path, make_run, read_all):
         ("none (train.epochs=9)", ["e"]),
     ]
     assert arms[1].settings == {"train.batch_size": 32} and left_out == {"b": "a"}
+
+
+@pytest.mark.parametrize("field", ["augment.online", "augment.counts", "train.loss", "model.name", "data.crop"])
+def test_arms_that_differ_in_a_field_of_later_versions_are_not_repeats(tmp_path, make_run, read_all, field):
+    for seed in (0, 1):
+        make_run(tmp_path / f"plain{seed}", policy="hflip", count=20, seed=seed)
+    add(make_run(tmp_path / "other", policy="hflip", count=20), field, "colour")
+    arms, left_out = group(read_all(tmp_path))
+    assert [(arm.label, len(arm.runs)) for arm in arms] == [("hflip@20", 2), (f"hflip@20 ({field}=colour)", 1)]
+    assert left_out == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "changed"),
+    [
+        ("augment.generator", "/elsewhere"),
+        ("train.checkpoint_every", 7),
+        ("train.keep", 3),
+        ("data.resident_mb", 1.5),
+        ("evaluate.samples", 9),
+        ("study.seeds", [0, 1, 2]),
+    ],
+)
+def test_fields_without_effect_on_training_do_not_separate_arms(tmp_path, make_run, read_all, field, changed):
+    make_run(tmp_path / "0", policy="hflip", count=20)
+    add(make_run(tmp_path / "1", policy="hflip", count=20, seed=1), field, changed)
+    [arm], _ = group(read_all(tmp_path))
+    assert (arm.label, len(arm.runs)) == ("hflip@20", 2)
+
+
+def test_two_ways_to_write_a_policy_are_one_arm(tmp_path, make_run, read_all):
+    for seed, policy in enumerate(("contrast", "contrast(factor=1.5)", "contrast(factor=2)")):
+        make_run(tmp_path / str(seed), policy=policy, count=20, seed=seed)
+    assert sorted(len(arm.runs) for arm in group(read_all(tmp_path))[0]) == [1, 2]
 
 
 def test_of_copies_the_one_with_scores_is_kept(tmp_path, make_run, read_all):
@@ -83,7 +125,7 @@ def test_classifiers_and_sources_have_boards_of_their_own(tmp_path, make_run, ar
     make_run(tmp_path / "d", source="pomeranian")
     make_run(tmp_path / "e", policy="invert", count=20, evaluations=0)
     boards = compare(arms_of(tmp_path))
-    assert [(board.source, board.classifier, [s.arm.name for s in board.standings]) for board in boards] == [
+    assert [(board.source, board.classifier, [str(s.arm.arm) for s in board.standings]) for board in boards] == [
         ("celeba_1000", "faces_attributes", ["none", "hflip@20"]),
         ("celeba_1000", "inception_v3_2015", ["vflip@20"]),
         ("pomeranian", "faces_attributes", ["none"]),
@@ -97,8 +139,8 @@ def test_board_ranks_only_arms_that_have_the_score(tmp_path, make_run, arms_of):
     [board] = compare(arms_of(tmp_path))
     first, _, fid, *_ = board.scores
     assert (first.key, fid.key) == ("inception_score", "fid")
-    assert [standing.arm.name for standing in board.ranked(first)] == ["hflip@20", "vflip@20", "none"]
-    assert [standing.arm.name for standing in board.ranked(fid)] == ["none", "vflip@20"]
+    assert [str(standing.arm.arm) for standing in board.ranked(first)] == ["hflip@20", "vflip@20", "none"]
+    assert [str(standing.arm.arm) for standing in board.ranked(fid)] == ["none", "vflip@20"]
     assert board.real(first) == pytest.approx(3.4) and board.real(fid) is None
 
 

@@ -42,11 +42,11 @@ def test_troubles_are_in_the_caveats_of_the_board_and_in_the_table(tmp_path, mak
     change(make_run(tmp_path / "vflip", policy="vflip", count=20, epochs=8), lambda row: {"discriminator_loss": 0.0})
     arms = group(read_all(tmp_path))[0]
     [board] = compare(arms)
-    told = caveats.tell(board, controls.against(board))
+    told = caveats.of_board(board, controls.against(board))
     assert told[0] == (
-        "The training of hflip@20, seed 3, diverged by step 75 (epoch 4.688): generator loss is not finite any more."
+        "The training of hflip@20, seed 3, diverged by step 75 (epoch 4.688): generator loss is no longer finite."
     )
-    assert told[1].startswith("The training of vflip@20 (train.epochs=8), seed 0, has had a discriminator that had won")
-    assert not any("of none" in one for one in told[:2])
+    assert told[1].startswith("The training of vflip@20 (train.epochs=8), seed 0, had a discriminator that won")
+    assert not any("none" in one for one in told[:2])
     text = tables.to_text(arms, tables.entries([board])).splitlines()
-    assert text[-2].startswith("hflip diverged by step 75") and text[-1].startswith("vflip has had a discriminator")
+    assert text[-2].startswith("hflip diverged by step 75") and text[-1].startswith("vflip had a discriminator")

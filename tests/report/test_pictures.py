@@ -36,7 +36,7 @@ def test_large_pictures_are_reduced(tmp_path, width, widest, expected):
 
 def test_broken_picture_is_named(tmp_path):
     (tmp_path / "a.png").write_text("no picture")
-    with pytest.raises(UserError, match="a.png is no readable picture"):
+    with pytest.raises(UserError, match="a.png is not a readable picture"):
         pictures.embed(tmp_path / "a.png")
 
 

@@ -2,7 +2,59 @@ import pytest
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
+from gan_da_jax.main import main
 from gan_da_jax.runs import read
+
+TINY = {
+    "data.count": 20,
+    "data.image_size": 32,
+    "model.width": 4,
+    "model.latent_dim": 8,
+    "train.batch_size": 8,
+    "train.epochs": 2,
+    "train.checkpoint_every": 1,
+    "augment.policy": "hflip",
+    "augment.count": 9,
+    "evaluate.classifier": "faces_attributes",
+    "evaluate.samples": 20,
+    "evaluate.splits": 2,
+}
+
+
+def layout(value):
+    """An object without its values: the names in it, and in the objects in it; names of files and ops are values."""
+    if isinstance(value, dict):
+        return {name: None if name in ("files", "reasons") else layout(each) for name, each in value.items()}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [layout(value[0])]
+    return None
+
+
+def test_make_run_writes_what_the_verbs_write(tmp_path, make_run):
+    real, made = tmp_path / "real", tmp_path / "made"
+    fields = [f"--config.{name}={value}" for name, value in TINY.items()]
+    for verb in ("train", "evaluate"):
+        assert main([verb, "--config=configs/default.py", f"--workdir={real}", *fields]) == 0
+    ops = dict.fromkeys(("contrast", "invert", "hflip", "vflip"), 0.1)
+    make_run(made, policy="hflip", count=9, epochs=2, distance=9.0, leakage=ops, memorised=0.1, probabilities=3)
+    for folder in (real, made):
+        read.read(folder, folder)  # it has the form that `schemas` asks for
+        for name in ("metrics.jsonl", "scores.jsonl"):
+            before, rows = "", io.read_jsonl(folder / name)
+            for row in rows:
+                assert row == io.seal(row, before)
+                before = row["sha256"]
+                for file, sha256 in row["files"].items():
+                    assert io.file_sha256(folder / file) == sha256
+        config_json = io.read_json(folder / "config.json")
+        assert config_json == io.seal(config_json)
+    for name in ("config.json", "dataset/manifest.json"):
+        assert layout(io.read_json(real / name)) == layout(io.read_json(made / name))
+    for name in ("metrics.jsonl", "scores.jsonl"):
+        ours, theirs = (list(map(layout, io.read_jsonl(folder / name))) for folder in (made, real))
+        assert ours == theirs
+    kinds = [{path.relative_to(folder).parts[0] for path in folder.rglob("*.*")} for folder in (made, real)]
+    assert kinds[1] - kinds[0] == {"checkpoints", ".lock"}
 
 
 def test_nested_runs_of_a_run_are_its_own(tmp_path, make_run):
@@ -35,7 +87,7 @@ def test_run_says_what_its_files_say(tmp_path, make_run):
     folder = make_run(tmp_path / "arm" / "seed7", policy="hflip", count=20, seed=7)
     run = read.read(folder, tmp_path)
     assert (run.name, run.seed, run.folder) == ("arm/seed7", 7, folder)
-    assert run.recorded == io.read_json(folder / "config.json")
+    assert run.config_json == io.read_json(folder / "config.json")
     assert run.manifest == io.read_json(folder / "dataset" / "manifest.json")
     assert run.metrics == io.read_jsonl(folder / "metrics.jsonl")
     assert run.scores == io.read_jsonl(folder / "scores.jsonl")

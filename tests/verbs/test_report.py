@@ -87,7 +87,7 @@ def test_dry_run_writes_nothing(study, capsys):
 def test_broken_picture_is_named_before_anything_is_written(study):
     (study / "none" / "samples" / "step_00000016.png").write_text("no picture")
     before = sorted(study.rglob("*"))
-    with pytest.raises(UserError, match="no readable picture"):
+    with pytest.raises(UserError, match="not a readable picture"):
         report.main(study)
     assert sorted(study.rglob("*")) == before
 

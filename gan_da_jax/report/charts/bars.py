@@ -12,7 +12,7 @@ from gan_da_jax.report.charts.figures import (
     MUTED,
     REAL,
     Figure,
-    Place,
+    Ranked,
     at_the_edge,
     name_rows,
     panel,
@@ -25,7 +25,7 @@ HATCHES = ("", "////", "....", "xxxx")  # tell the bars apart where there is no 
 
 
 def bars(
-    groups: Sequence[Sequence[tuple[str, Place]]], *, names: Sequence[str], label: str, real: float | None, better: str
+    groups: Sequence[Sequence[tuple[str, Ranked]]], *, names: Sequence[str], label: str, real: float | None, better: str
 ) -> Figure:
     """Scores as bars from 0, with 95% intervals as lines (cut where they leave the picture).
 

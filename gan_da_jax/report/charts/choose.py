@@ -8,17 +8,16 @@ import numpy as np
 
 from gan_da_jax.metrics.over_seeds import Score, curve, written
 from gan_da_jax.metrics.shares import leakage, memorisation
-from gan_da_jax.report.arms import Arm, Board, Standing
-from gan_da_jax.report.charts import bars, figures, sheets
-from gan_da_jax.report.charts import probabilities as likelihoods
-from gan_da_jax.runs.read import Run
+from gan_da_jax.report.arms import ArmRuns, Board, Standing
+from gan_da_jax.report.charts import bars, figures, probabilities, sheets
+from gan_da_jax.runs.read import RecordedRun
 
-# Every file name of a chart, of this report or of one made earlier, and nothing else.
+# All file names of charts, of this report or of an earlier one, and no other names.
 KINDS = (
     "bars", "classes", "counts", "curve", "leakage", "losses", "memorisation", "preview", "ranking", "samples"
 )  # fmt: skip
 FILE_NAME = re.compile(rf"({'|'.join(KINDS)})-\d+(-[A-Za-z0-9_-]+)?\.(png|svg)")
-PLAIN = ("none", "duplicate", "more")  # policies that make no image of another look
+PLAIN = ("none", "duplicate", "more")  # policies that leave the look of images as it is
 
 
 class Chart(NamedTuple):
@@ -34,8 +33,8 @@ class Chart(NamedTuple):
         return {f"{self.name}.png": self.png, f"{self.name}.svg": self.svg}
 
 
-def draw(arms: list[Arm], boards: list[Board]) -> dict[tuple, Chart]:
-    """Draws all charts; equal arms and boards give equal bytes.
+def draw(arms: list[ArmRuns], boards: list[Board]) -> dict[tuple, Chart]:
+    """Draws all charts of a report; equal arms and boards give equal bytes.
 
     Returns:
         The charts under their kind and number: of a board `curve`, `ranking`, `bars` and `counts` with the key of the
@@ -43,7 +42,7 @@ def draw(arms: list[Arm], boards: list[Board]) -> dict[tuple, Chart]:
         `losses`; of a source, in the order of the arms, `preview` and `samples`. One that would be empty is missing.
 
     Raises:
-        UserError: a picture or a file of probabilities cannot be read.
+        UserError: a picture or a file of probabilities is damaged.
     """
     charts = {}
     for number, board in enumerate(boards):
@@ -54,7 +53,7 @@ def draw(arms: list[Arm], boards: list[Board]) -> dict[tuple, Chart]:
     for number, (arm, course) in enumerate(zip(arms, courses, strict=True)):
         if course:
             figure = figures.losses(course, limits=limits)
-            charts["losses", number] = _chart(figure, "losses", number, arm.source, arm.name)
+            charts["losses", number] = _chart(figure, "losses", number, arm.source, arm.arm)
     for number, source in enumerate(dict.fromkeys(arm.source for arm in arms)):
         of_source = [arm for arm in arms if arm.source == source]
         for kind, rows in (("preview", sheets.previews(of_source)), ("samples", sheets.samples(of_source))):
@@ -77,7 +76,7 @@ def _of_board(board: Board) -> Iterator[tuple[tuple, figures.Figure]]:
             yield ("bars", score.key), figure
         if figure := _counts(board, score):
             yield ("counts", score.key), figure
-    for number, found in likelihoods.tell(board).items():
+    for number, found in probabilities.of_board(board).items():
         yield ("classes", number), bars.classes(**found._asdict())
     leaks = {standing.arm.label: leakage(standing.sets) for standing in board.standings}
     for op in dict.fromkeys(op for found in leaks.values() for op in found):
@@ -92,15 +91,16 @@ def _of_board(board: Board) -> Iterator[tuple[tuple, figures.Figure]]:
         yield ("memorisation", space), figures.ranking(_shares(of_space), real=expected, **look)
 
 
-def _place(standing: Standing, score: Score, label: str) -> figures.Place:
+def _ranked(standing: Standing, score: Score, label: str) -> figures.Ranked:
     found = standing.scores[score.key]
-    return figures.Place(label, found["mean"], found["ci95"], [value for value in found["values"] if value is not None])
+    seeds = [number for number in found["values"] if number is not None]
+    return figures.Ranked(label, found["mean"], found["ci95"], seeds)
 
 
-def _shares(found: dict[str, dict]) -> list[figures.Place]:
+def _shares(found: dict[str, dict]) -> list[figures.Ranked]:
     """The arms' shares in percent; without blind meters."""
     return [
-        figures.Place(
+        figures.Ranked(
             label,
             100 * one["mean"],
             [100 * min(max(end, 0), 1) for end in one["ci95"] or one.get("sampling") or ()] or None,
@@ -112,31 +112,31 @@ def _shares(found: dict[str, dict]) -> list[figures.Place]:
 
 
 def _singles(board: Board, score: Score) -> figures.Figure | None:
-    """The arms of one augmentation beside those of none, as in the paper's figures 6 and 10."""
-    having = [one for one in board.standings if score.key in one.scores and len(one.arm.terms) < 2]
-    having.sort(key=lambda one: one.arm.policy not in PLAIN)
-    kinds = [bars.PLAIN if one.arm.policy in PLAIN else "one augmentation" for one in having]
+    """The arms with one augmentation beside the arms without any, as in the paper's figures 6 and 10."""
+    having = [one for one in board.standings if score.key in one.scores and len(one.arm.arm.parts) < 2]
+    having.sort(key=lambda one: one.arm.arm.policy not in PLAIN)
+    kinds = [bars.PLAIN if one.arm.arm.policy in PLAIN else "one augmentation" for one in having]
     names = list(dict.fromkeys(kinds))
     if len(having) < 2 or "one augmentation" not in names:
         return None
-    groups = [[(kind, _place(one, score, one.arm.label))] for kind, one in zip(kinds, having, strict=True)]
+    groups = [[(kind, _ranked(one, score, one.arm.label))] for kind, one in zip(kinds, having, strict=True)]
     return bars.bars(groups, names=names, label=score.label, real=board.real(score), better=score.better)
 
 
 def _counts(board: Board, score: Score) -> figures.Figure | None:
-    """The policies of which there are several counts, as in the paper's figures 8 and 12."""
+    """The policies that were trained with several counts, as in the paper's figures 8 and 12."""
     found: dict[str, list[Standing]] = {}
     for one in board.standings:
-        if score.key in one.scores and one.arm.policy != "none":
-            found.setdefault(one.arm.label.replace(one.arm.name, one.arm.policy, 1), []).append(one)
-    several = {label: alike for label, alike in found.items() if len({one.arm.count for one in alike}) > 1}
+        if score.key in one.scores and not one.arm.arm.baseline:
+            found.setdefault(one.arm.label.replace(str(one.arm.arm), one.arm.arm.policy, 1), []).append(one)
+    several = {label: alike for label, alike in found.items() if len({one.arm.arm.count for one in alike}) > 1}
     if not several:
         return None
-    names = [f"{count:,} added" for count in sorted({one.arm.count for alike in several.values() for one in alike})]
+    names = [f"{count:,} added" for count in sorted({one.arm.arm.count for alike in several.values() for one in alike})]
     groups = [
         [
-            (f"{one.arm.count:,} added", _place(one, score, label))
-            for one in sorted(alike, key=lambda one: one.arm.count)
+            (f"{one.arm.arm.count:,} added", _ranked(one, score, label))
+            for one in sorted(alike, key=lambda one: one.arm.arm.count)
         ]
         for label, alike in several.items()
     ]
@@ -152,11 +152,11 @@ def _curves(board: Board, score: Score) -> figures.Figure:
 
 
 def _ranking(board: Board, score: Score) -> figures.Figure:
-    places = [_place(standing, score, standing.arm.label) for standing in board.ranked(score)]
+    places = [_ranked(standing, score, standing.arm.label) for standing in board.ranked(score)]
     return figures.ranking(places, label=score.label, real=board.real(score), better=score.better)
 
 
-def _losses(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _losses(run: RecordedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     epochs, generator, discriminator = (
         np.array([np.nan if row.get(key) is None else row[key] for row in run.metrics], np.float64)
         for key in ("epoch", "generator_loss", "discriminator_loss")

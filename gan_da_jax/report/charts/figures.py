@@ -50,7 +50,7 @@ STYLE = {
 WIDTH = 4.4  # inches: 422 CSS pixels, so that 8 points stay readable when a phone shrinks the figure to 350
 
 
-class Place(NamedTuple):
+class Ranked(NamedTuple):
     """An arm in the ranking: its label, mean, 95% interval ([low, high] or None) and the values of its seeds."""
 
     label: str
@@ -125,7 +125,7 @@ def curves(arms: Mapping[str, tuple[int, Curve]], *, label: str, real: float | N
 
 
 def ranking(
-    places: Sequence[Place], *, label: str, real: float | None, better: str, mark: str = "real images"
+    places: Sequence[Ranked], *, label: str, real: float | None, better: str, mark: str = "real images"
 ) -> Figure:
     """The arms' final scores: mean, 95% interval as a bar, seeds as rings.
 
@@ -190,7 +190,7 @@ def at_the_edge(axes: Axes, y: float, number: float) -> None:
     )
 
 
-def reach(places: Sequence[Place], others: Sequence[float]) -> tuple[float, float, float]:
+def reach(places: Sequence[Ranked], others: Sequence[float]) -> tuple[float, float, float]:
     """The ends of an axis, and the room beside its points.
 
     An interval of two seeds can be many times wider than all the scores: it may leave the picture, they may not.

@@ -12,7 +12,7 @@ SHOWN = 8  # classes at most, the last of them all others together
 SINGLE = 3  # samples
 
 
-class Likelihoods(NamedTuple):
+class Probabilities(NamedTuple):
     """Classes with their probabilities: float64 [K] for `real` (or None) and `samples`, [n, K] for `single` samples."""
 
     names: list[str]
@@ -21,13 +21,13 @@ class Likelihoods(NamedTuple):
     single: np.ndarray
 
 
-def tell(board: Board) -> dict[int, Likelihoods]:
-    """What is known of the arms of a board, by their numbers: of the last checkpoint, first seed and first samples.
+def of_board(board: Board) -> dict[int, Probabilities]:
+    """Reads the probabilities for each arm of a board, by its number: last checkpoint, first seed, first samples.
 
-    All arms are told by the same classes in the same order, those that are likeliest in any of them or in real images.
+    All arms have the same classes in the same order: the ones likeliest in the samples of any arm or in real images.
 
     Raises:
-        UserError: a file cannot be read.
+        UserError: a file is damaged.
     """
     found = {standing.number: _read(standing, board.classifier) for standing in board.standings}
     found = {number: one for number, one in found.items() if one is not None}
@@ -55,7 +55,7 @@ def condense(names: list[str], probabilities: np.ndarray, by: np.ndarray) -> tup
     return [*(names[index] for index in kept), f"{len(rest):,} others"], merged
 
 
-def _read(standing: Standing, classifier: str) -> Likelihoods | None:
+def _read(standing: Standing, classifier: str) -> Probabilities | None:
     for seed, row in standing.last.items():
         folder = standing.run(seed).folder / "probabilities"
         path = folder / f"step_{row['step']:08d}_{classifier}.npz"
@@ -63,14 +63,14 @@ def _read(standing: Standing, classifier: str) -> Likelihoods | None:
             names, samples = _load(path)
             originals = folder / f"originals_{classifier}.npz"
             real = _load(originals)[1].mean(0) if originals.is_file() else None
-            return Likelihoods(names, real, samples.mean(0), samples[:SINGLE])
+            return Probabilities(names, real, samples.mean(0), samples[:SINGLE])
     return None
 
 
-def _condensed(all_classes: Likelihoods, by: np.ndarray) -> Likelihoods:
+def _condensed(all_classes: Probabilities, by: np.ndarray) -> Probabilities:
     names, real, samples, single = all_classes
     shown, table = condense(names, np.vstack([samples, *single, *([] if real is None else [real])]), by)
-    return Likelihoods(shown, None if real is None else table[-1], table[0], table[1 : 1 + len(single)])
+    return Probabilities(shown, None if real is None else table[-1], table[0], table[1 : 1 + len(single)])
 
 
 def _load(path: Path) -> tuple[list[str], np.ndarray]:
@@ -80,5 +80,5 @@ def _load(path: Path) -> tuple[list[str], np.ndarray]:
         if table.shape != (len(table), *names.shape) or not table.size or not np.isfinite(table).all():
             raise ValueError(f"{table.shape} numbers for {names.shape} classes, or not all of them finite")
     except Exception as error:  # NumPy's readers raise almost anything on damaged data
-        raise UserError(f"{path} holds no class probabilities ({error}): delete it and evaluate again") from None
+        raise UserError(f"{path} does not hold class probabilities ({error}): delete it and evaluate again") from None
     return names.tolist(), table

@@ -1,41 +1,42 @@
-"""Arms -> rows of pictures of a source: what each op makes of the originals, and what each arm's GAN draws."""
+"""Arms of a source -> rows of pictures: what each op makes of the originals, and what each arm's GAN draws."""
 
 from pathlib import Path
 
 import numpy as np
 
 from gan_da_jax.report import pictures
-from gan_da_jax.report.arms import Arm
+from gan_da_jax.report.arms import ArmRuns
 
 GRID_ROWS = 8  # of a grid of 64 samples
 
 Rows = list[tuple[str, np.ndarray]]
 
 
-def previews(arms: list[Arm]) -> Rows:
-    """The originals and below them the same after each op of these arms, every op once.
+def previews(arms: list[ArmRuns]) -> Rows:
+    """Shows the originals and, below them, the same images after each op of these arms, every op once.
 
     Args:
         arms: arms of one source.
 
     Raises:
-        UserError: a preview is no readable picture.
+        UserError: a preview is not a readable picture.
     """
-    found: dict[str, tuple[Path, int, int]] = {}
+    rows: dict[str, tuple[Path, int, int]] = {}
     for arm in arms:
         paths = [run.folder / "dataset" / "preview.png" for run in arm.runs]
         path = next((path for path in paths if path.is_file()), None)
-        if path is not None and arm.terms:
-            for row, term in enumerate(["originals", *arm.terms]):
-                found.setdefault(term, (path, row, 1 + len(arm.terms)))
-    return [(term, pictures.strip(*place)) for term, place in found.items()]
+        names = ["originals", *map(str, arm.arm.parts)]
+        if path is not None and not arm.arm.baseline:
+            for row, name in enumerate(names):
+                rows.setdefault(name, (path, row, len(names)))
+    return [(name, pictures.strip(*row)) for name, row in rows.items()]
 
 
-def samples(arms: list[Arm]) -> Rows:
-    """The first row of the last sample grid of each arm's first seed: everywhere the same latent vectors.
+def samples(arms: list[ArmRuns]) -> Rows:
+    """Shows the first row of the last sample grid of each arm's first seed: the same latent vectors for each arm.
 
     Raises:
-        UserError: a grid is no readable picture.
+        UserError: a grid is not a readable picture.
     """
     last = {arm.label: list(pictures.frames(arm.runs[0].folder / "samples").values())[-1:] for arm in arms}
     return [(label, pictures.strip(path, 0, GRID_ROWS)) for label, paths in last.items() for path in paths]

@@ -1,4 +1,4 @@
-"""A board -> which of its arms' samples look augmented, and which are taken for copies."""
+"""A board -> which arms' samples look augmented, and which are taken for copies."""
 
 import statistics
 from typing import Any
@@ -12,19 +12,19 @@ def leaks(board: Board) -> dict[str, Any] | None:
     """The leakage of every arm of a board; None if no meter was read.
 
     Returns:
-        `ops`, all that were looked for, with the accuracy of their meters, averaged over the arms, None where none has
-        one; `arms`: (standing, entry of each op as `shares.leakage` gives it); and `reasons`, why meters are blind or
-        shares missing.
+        `ops`, all that were looked for, with the accuracy of their meters, averaged over the arms, None where no arm
+        has one; `arms`: (standing, entry of each op as `shares.leakage` gives it); and `reasons`, why meters are blind
+        or shares missing.
     """
     found = [(standing, leakage(standing.sets)) for standing in board.standings]
     found = [(standing, of_ops) for standing, of_ops in found if of_ops]
     if not found:
         return None
-    told: dict[str, list[float]] = {}
+    accuracies: dict[str, list[float]] = {}
     for _, of_ops in found:
         for op, one in of_ops.items():
-            told.setdefault(op, []).extend([] if one["accuracy"] is None else [one["accuracy"]])
-    ops = {op: statistics.fmean(accuracies) if accuracies else None for op, accuracies in told.items()}
+            accuracies.setdefault(op, []).extend([] if one["accuracy"] is None else [one["accuracy"]])
+    ops = {op: statistics.fmean(read) if read else None for op, read in accuracies.items()}
     return {"ops": ops, "arms": found, "reasons": _reasons(board, "leakage")}
 
 
@@ -36,7 +36,7 @@ def copies(board: Board) -> dict[str, Any] | None:
         of the first seed that has such a picture, (standing, seed, picture) each; and `reasons`, why some are missing.
 
     Raises:
-        UserError: a sheet is no readable picture.
+        UserError: a sheet is not a readable picture.
     """
     found = [(standing, memorisation(standing.sets)) for standing in board.standings]
     found = [(standing, of_spaces) for standing, of_spaces in found if of_spaces]

@@ -1,6 +1,8 @@
 """Arms, boards and charts -> one HTML page with every picture inside."""
 
+import html
 import json
+import re
 import statistics
 from collections import Counter
 from collections.abc import Mapping
@@ -10,15 +12,16 @@ from urllib.parse import quote
 
 import jinja2
 
+from gan_da_jax.metrics.comparison import LEVEL, seeds_needed
 from gan_da_jax.metrics.over_seeds import signed, written
-from gan_da_jax.report import board as findings
 from gan_da_jax.report import pictures
-from gan_da_jax.report.arms import Arm, Board, differing
+from gan_da_jax.report.arms import ArmRuns, Board, differing
+from gan_da_jax.report.board import account_of
 from gan_da_jax.report.health import troubles
 from gan_da_jax.report.page import leaks_and_copies, seen_classes
 from gan_da_jax.report.study_file import Plan
 from gan_da_jax.runs.config import flatten
-from gan_da_jax.runs.read import Run
+from gan_da_jax.runs.read import RecordedRun
 
 if TYPE_CHECKING:
     from gan_da_jax.report.charts.choose import Chart  # which takes seconds to import
@@ -26,24 +29,24 @@ if TYPE_CHECKING:
 
 def render(
     title: str,
-    arms: list[Arm],
+    arms: list[ArmRuns],
     boards: list[Board],
     left_out: Mapping[str, str],
     plan: Plan | None,
     charts: Mapping[tuple, "Chart"],
 ) -> str:
-    """Builds the page; it loads nothing from elsewhere, and links only to the folders of runs.
+    """Writes the page; it loads nothing from elsewhere, and links only to the folders of runs.
 
     Args:
-        title: the name of what is reported.
+        title: the name of the reported folder.
         arms: all arms.
         boards: the boards of these arms; [] if none is evaluated yet.
         left_out: name of a run -> name of the run that it repeats.
-        plan: which runs of a study are not there; None if this is no study.
-        charts: as from `charts.draw`.
+        plan: which runs of a study are missing; None if this is not a study.
+        charts: as from `choose.draw`.
 
     Raises:
-        UserError: a sample grid or preview of a run is no readable picture.
+        UserError: a sample grid or preview of a run is not a readable picture.
     """
     environment = jinja2.Environment(
         autoescape=True,
@@ -52,22 +55,23 @@ def render(
         lstrip_blocks=True,
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
     )
-    environment.filters |= {"written": written, "signed": signed, "link": _link}
+    environment.filters |= {"written": written, "signed": signed, "link": _link, "prose": _prose}
+    environment.globals |= {"seeds_needed": seeds_needed, "level": LEVEL}
     sheets = {key: pictures.embed_png(chart.png) for key, chart in charts.items() if key[0] in ("preview", "samples")}
     uris = {key: pictures.uri("image/svg+xml", chart.svg) for key, chart in charts.items() if key not in sheets}
     sources = list(dict.fromkeys(arm.source for arm in arms))
     runs = [run for arm in arms for run in arm.runs]
-    configs = [dict(flatten(run.recorded["config"])) for run in runs]
+    configs = [dict(flatten(run.config)) for run in runs]
     own = differing(configs)
     return environment.get_template("page.html").render(
         title=title,
         sources=sources,
         arms=[_training(arm, uris.get(("losses", number))) for number, arm in enumerate(arms)],
         boards=[
-            findings.tell(board)
+            account_of(board)
             | {
                 "charts": {kind: _of(uris, kind, number) for kind in ("bars", "counts", "classes", "curve", "ranking")},
-                "sights": seen_classes.tell(board),
+                "sights": seen_classes.of_board(board),
                 "leaks": (found := leaks_and_copies.leaks(board)) and found | {"charts": _of(uris, "leakage", number)},
                 "copies": (found := leaks_and_copies.copies(board))
                 and found | {"charts": _of(uris, "memorisation", number)},
@@ -84,9 +88,14 @@ def render(
     )
 
 
-def _link(run: Run) -> str:
+def _link(run: RecordedRun) -> str:
     """The address of a run's folder, from the folder of the page."""
     return "../" if run.name == "." else f"../{quote(run.name, errors='surrogateescape')}/"
+
+
+def _prose(text: str) -> str:
+    """A sentence as safe HTML: what stands between backticks becomes code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def _of(uris: Mapping[tuple, str], kind: str, number: int) -> dict[Any, str]:
@@ -94,9 +103,9 @@ def _of(uris: Mapping[tuple, str], kind: str, number: int) -> dict[Any, str]:
     return {key[2]: uri for key, uri in uris.items() if key[:2] == (kind, number)}
 
 
-def _training(arm: Arm, losses: str | None) -> dict[str, Any]:
+def _training(arm: ArmRuns, losses: str | None) -> dict[str, Any]:
     """What one arm was trained on and how far."""
-    first, config = arm.runs[0], arm.runs[0].recorded["config"]
+    first, config = arm.runs[0], arm.runs[0].config
     ops = Counter(record["op"] for record in first.manifest["records"])
     speeds = [row["images_per_second"] for run in arm.runs for row in run.metrics if row.get("images_per_second")]
     return {
@@ -109,7 +118,7 @@ def _training(arm: Arm, losses: str | None) -> dict[str, Any]:
         "batch": config["train"]["batch_size"],
         "size": first.manifest["source"]["image_size"],
         "width": config["model"]["width"],
-        "devices": sorted({f"{len(run.recorded['devices'])} × {run.recorded['backend']}" for run in arm.runs}),
+        "devices": sorted({f"{len(run.config_json['devices'])} × {run.config_json['backend']}" for run in arm.runs}),
         "speed": statistics.median(speeds) if speeds else None,
         "losses": losses,
         "troubles": [(run.seed, trouble) for run in arm.runs for trouble in troubles(run)],
@@ -117,7 +126,7 @@ def _training(arm: Arm, losses: str | None) -> dict[str, Any]:
     }
 
 
-def _frames(run: Run) -> list[dict[str, Any]]:
+def _frames(run: RecordedRun) -> list[dict[str, Any]]:
     """Sample grids over the training, each with its epoch."""
     epochs = {row["step"]: row["epoch"] for row in run.metrics}
     return [
@@ -129,8 +138,8 @@ def _frames(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _evidence(run: Run, differing: dict[str, Any]) -> dict[str, Any]:
-    """What makes a run its own, and the hashes to check it by."""
+def _evidence(run: RecordedRun, differing: dict[str, Any]) -> dict[str, Any]:
+    """The fields in which a run differs from others, and the hashes to check it by."""
     return {
         "run": run,
         "differing": differing,
@@ -139,10 +148,10 @@ def _evidence(run: Run, differing: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _machines(runs: list[Run]) -> list[dict[str, Any]]:
-    """The distinct environments the runs were made in, each with its runs."""
+def _machines(runs: list[RecordedRun]) -> list[dict[str, Any]]:
+    """The different environments that the runs were made in, each with its runs."""
     found: dict[str, dict] = {}
     for run in runs:
-        machine = {key: run.recorded[key] for key in ("versions", "devices", "backend")}
+        machine = {key: run.config_json[key] for key in ("versions", "devices", "backend")}
         found.setdefault(json.dumps(machine, sort_keys=True), machine | {"runs": []})["runs"].append(run.name)
     return list(found.values())

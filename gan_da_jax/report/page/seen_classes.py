@@ -1,4 +1,4 @@
-"""A board -> what its classifier sees in single samples: the share of wanted classes, all classes, examples."""
+"""A board -> what its classifier sees in single samples: the share of wanted classes, frequent classes, examples."""
 
 import statistics
 from typing import Any
@@ -9,17 +9,17 @@ from gan_da_jax.report.arms import Board, Standing
 FREQUENT = 5  # classes listed an arm
 
 
-def tell(board: Board) -> list[dict[str, Any]]:
+def of_board(board: Board) -> list[dict[str, Any]]:
     """The arms whose last checkpoints were looked at image by image, apart for each set of wanted classes.
 
     Returns:
-        `wanted` (names, [] if none were), and `arms`: `standing`; `top1_share` and `mean_probability` of the wanted
+        `wanted` (names, [] if no class was), and `arms`: `standing`; `top1_share` and `mean_probability` of the wanted
         classes, averaged over seeds and sets of samples; and of the first set of the first seed alone, so that the
         counts are whole: `seed`, `frequent` ([name, images] each) and `sheet`, the picture of its most and its least
         certain samples, None where there is no such file.
 
     Raises:
-        UserError: a picture cannot be read.
+        UserError: a picture is damaged.
     """
     found: dict[tuple[str, ...], list[dict]] = {}
     for standing in board.standings:

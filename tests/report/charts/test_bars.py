@@ -3,7 +3,7 @@ import pytest
 
 from gan_da_jax.report.charts import bars, figures
 
-PLACES = [figures.Place("none", 3.0, [2.5, 3.5], [2.9, 3.1]), figures.Place("a+b", 2.0, None, [2.0])]
+PLACES = [figures.Ranked("none", 3.0, [2.5, 3.5], [2.9, 3.1]), figures.Ranked("a+b", 2.0, None, [2.0])]
 
 
 def draw(**changes):
@@ -27,7 +27,7 @@ def test_bars_are_as_long_as_their_scores_and_reach_from_0():
 
 
 def test_bars_below_0_are_shown():
-    low = figures.Place("a", -0.5, None, [-0.5])
+    low = figures.Ranked("a", -0.5, None, [-0.5])
     [axes] = bars.bars([[("x", low)]], names=["x"], label="KID", real=None, better="lower").axes
     assert axes.get_xlim()[0] < -0.5
 

@@ -22,7 +22,7 @@ def draw(kind):
             {"2.00 none": (0, curve(1)), "3.00 a$b_": (8, curve(2))}, label="FID", real=4.5, unit="epoch"
         )
     if kind == "ranking":
-        places = [figures.Place("first", 1.0, [0.5, 1.5], [0.9, 1.1]), figures.Place("last", 2.0, None, [2.0])]
+        places = [figures.Ranked("first", 1.0, [0.5, 1.5], [0.9, 1.1]), figures.Ranked("last", 2.0, None, [2.0])]
         return figures.ranking(places, label="KID", real=None, better="lower")
     course = (np.arange(4.0), np.array([1.0, 2.0, np.nan, 3.0]), np.full(4, 0.5))
     return figures.losses([course, course], limits=(0.4, 3.3))
@@ -56,14 +56,14 @@ def test_ranking_runs_from_the_top_down():
 
 
 def test_ranking_shows_all_scores_whatever_the_intervals():
-    places = [figures.Place("a", 2.0, [-500.0, 504.0], [1.9, 2.1]), figures.Place("b", 3.0, None, [3.0])]
+    places = [figures.Ranked("a", 2.0, [-500.0, 504.0], [1.9, 2.1]), figures.Ranked("b", 3.0, None, [3.0])]
     [axes] = figures.ranking(places, label="IS", real=5.0, better="disputed").axes
     low, high = axes.get_xlim()
     assert -5 < low < 1.9 and 5 < high < 12
 
 
 def test_ranking_of_equal_scores_has_an_axis():
-    [axes] = figures.ranking([figures.Place("a", 0.0, None, [0.0])], label="IS", real=None, better="higher").axes
+    [axes] = figures.ranking([figures.Ranked("a", 0.0, None, [0.0])], label="IS", real=None, better="higher").axes
     assert axes.get_xlim()[0] < 0 < axes.get_xlim()[1]
 
 
@@ -97,7 +97,7 @@ def test_looks_differ_for_all_arms_of_a_large_study():
 def test_long_names_do_not_push_the_picture_away():
     name = "contrast(factor=1.5)+generated@2000 (" + "very.long_field=value, " * 8 + ")"
     for figure in (
-        figures.ranking([figures.Place(name, 1.0, None, [1.0])], label="IS", real=2.0, better="disputed"),
+        figures.ranking([figures.Ranked(name, 1.0, None, [1.0])], label="IS", real=2.0, better="disputed"),
         figures.curves({name: (0, curve(1))}, label="IS", real=None, unit="kimg"),
     ):
         figures.svg(figure)  # lays the figure out

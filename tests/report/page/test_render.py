@@ -7,8 +7,7 @@ import pytest
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.metrics.over_seeds import written
-from gan_da_jax.report import pictures
-from gan_da_jax.report import study_file as plan
+from gan_da_jax.report import pictures, study_file
 from gan_da_jax.report.arms import compare, group
 from gan_da_jax.report.charts import choose
 from gan_da_jax.report.page import render
@@ -53,7 +52,7 @@ def page_of(read_all):
         arms, left_out = group(read_all(root))
         boards = compare(arms)
         drawn = choose.draw(arms, boards)
-        return Page(render.render(root.name, arms, boards, left_out, plan.read(root, arms), drawn))
+        return Page(render.render(root.name, arms, boards, left_out, study_file.read(root, arms), drawn))
 
     return page_of
 
@@ -87,13 +86,16 @@ def test_page_gives_both_readings_and_the_real_images_beside(study, study_page, 
     [board] = compare(group(read_all(study))[0])
     ranked = board.ranked(board.scores[0])
     (highest, high), (lowest, low) = (
-        (standing.arm.name, written(standing.scores["inception_score"]["mean"])) for standing in (ranked[0], ranked[-1])
+        (standing.arm.as_training.replace("`", ""), written(standing.scores["inception_score"]["mean"]))
+        for standing in (ranked[0], ranked[-1])
     )
     text = " ".join(study_page.text.split())
-    assert f"{highest} reached the highest Inception Score, {high}" in text
-    assert f"{lowest} the lowest, {low}; the real images score 3.40" in text
-    assert re.search(rf"field reads higher as better:[^.]*; so read, {re.escape(highest)} leads", text)
-    assert re.search(rf"follows reads lower as better:[^.]*; so read, {re.escape(lowest)} leads", text)
+    assert (
+        f"The highest Inception Score, {high}, is from {highest}; the lowest, {low}, is from {lowest}; the real "
+        in text
+    )
+    assert re.search(rf"field reads higher as better:[^.]*; in this reading, {re.escape(highest)} is best", text)
+    assert re.search(rf"follows reads lower as better:[^.]*; in this reading, {re.escape(lowest)} is best", text)
     assert "not comparable with any published Inception Score" in text
     assert "Not evaluated yet: vflip@20." in text
     assert any("contrast 10 + hflip 10" in row for row in study_page.rows)
@@ -161,7 +163,7 @@ def test_reduced_grids_are_smooth_and_small_ones_pixelated(tmp_path, make_run, p
 def test_broken_grid_is_named(tmp_path, make_run, page_of):
     make_run(tmp_path)
     (tmp_path / "samples" / "step_00000016.png").write_text("no picture")
-    with pytest.raises(UserError, match="step_00000016.png is no readable picture"):
+    with pytest.raises(UserError, match="step_00000016.png is not a readable picture"):
         page_of(tmp_path)
 
 
@@ -180,7 +182,7 @@ def test_board_without_inception_scores_claims_nothing_about_them(tmp_path, make
     make_run(tmp_path / "b", level=None, distance=90.0, policy="hflip", count=20)
     found = page_of(tmp_path)
     text = " ".join(found.text.split())
-    assert "none reached the best FID" in text and "hflip@20 the worst" in text
+    assert re.search("The best FID, [0-9.]+, is from training on the originals alone .none.; the worst, ", text)
     assert "KID puts the same arm first" in text and "There is no Inception Score: why." in text
     assert (
         "Not computed: Inception Score; Inception Score, 1 split; classes of single images, because the weights end"
@@ -203,9 +205,9 @@ def test_board_without_inception_scores_claims_nothing_about_them(tmp_path, make
 @pytest.mark.parametrize(
     ("distances", "said"),
     [
-        ((50.0, 90.0, 20.0), "By it, vflip@20 is best with [0-9.]+, the arm that the field's reading prefers, too"),
-        ((20.0, 90.0, 50.0), "By it, none is best with [0-9.]+, the arm that the paper's reading prefers, too"),
-        ((90.0, 20.0, 50.0), "By it, hflip@20 is best with [0-9.]+, an arm that neither reading prefers"),
+        ((50.0, 90.0, 20.0), "By it, vflip@20, which the field's reading also prefers, is best with [0-9.]+"),
+        ((20.0, 90.0, 50.0), "alone .none., which the paper's reading also prefers, is best with [0-9.]+"),
+        ((90.0, 20.0, 50.0), "By it, hflip@20, which neither reading prefers, is best with [0-9.]+"),
     ],
 )
 def test_fid_is_held_against_both_readings(tmp_path, make_run, page_of, distances, said):
@@ -297,7 +299,7 @@ def test_quick_report_has_no_empty_sections(tmp_path, make_run, page_of):
     found = page_of(make_run(tmp_path))
     targets = {attributes.get("id") for _, attributes in found.tags}
     assert not targets & {"bars", "leakage", "memorisation", "previews"}
-    assert "Against" not in found.text and "best checkpoint of each" not in found.text
+    assert "Compared with the arm" not in found.text and "best checkpoint of each" not in found.text
     assert "every arm at its last" not in found.text.lower()
     links = {attributes["href"] for tag, attributes in found.tags if tag == "a"}
     assert {link for link in links if not link.startswith("#")} == {"../"}
@@ -314,4 +316,4 @@ def test_failed_and_missing_runs_of_a_study_are_told(tmp_path, make_run, page_of
     io.write_json(tmp_path / "study.json", plan)
     text = " ".join(page_of(tmp_path).text.split())
     assert "1 run of the study failed: celeba/none/seed1: x <y>" in text
-    assert "Planned, and not there yet: celeba/none/seed2." in text
+    assert "Planned, but not there yet: celeba/none/seed2." in text

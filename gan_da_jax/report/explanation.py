@@ -1,0 +1,114 @@
+"""A board -> the paragraphs below its verdict: what was trained and scored, both readings, what the distances say."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from gan_da_jax.metrics.over_seeds import Score, written
+from gan_da_jax.report.arms import Board
+
+Agreement = list[tuple[Score, dict[str, Any]]]  # as from `board.agreement`
+
+
+def paragraphs(board: Board, agreement: Agreement) -> list[str]:
+    """Writes the paragraphs, each of which holds for whatever was measured, with one arm or many.
+
+    Args:
+        board: the board.
+        agreement: which reading of the Inception Score each distance agrees with.
+    """
+    found = [_training(board), _readings(board), _distances(board, agreement)]
+    return [text for text in found if text]
+
+
+def _training(board: Board) -> str:
+    lead, rows = board.scores[0], [row for standing in board.standings for row in standing.last.values()]
+    ranked, real = board.ranked(lead), _of_real(board, lead)
+    networks = " or ".join(dict.fromkeys(standing.arm.network for standing in ranked))
+    top, bottom = ranked[0], ranked[-1]
+    if len(ranked) > 1:
+        first, last = ("highest", "lowest") if lead.better == "disputed" else ("best", "worst")
+        trained = f"for each of {len(ranked)} arms, on the originals and what the arm adds to them"
+        found = (
+            f"The {first} {lead.label}, {written(top.scores[lead.key]['mean'])}, is from {top.arm.as_training}; the "
+            f"{last}, {written(bottom.scores[lead.key]['mean'])}, is from {bottom.arm.as_training}{real}."
+        )
+    else:
+        arm = top.arm.arm
+        added = "alone" if arm.baseline else f"and the {arm.count:,} images that {arm.policy} adds"
+        trained = f"on the originals {added}"
+        found = f"Its {lead.label} is {written(top.scores[lead.key]['mean'])}{real}."
+    sets = sorted({len(row["sets"]) for row in rows})
+    images = f"{board.samples:,} generated image{'' if board.samples == 1 else 's'}"
+    if sets[-1] > 1:
+        images = f"{sets[0]}{f' to {sets[-1]}' if len(sets) > 1 else ''} sets of {images} each"
+    accuracies = sorted({row["classifier_accuracy"] for row in rows} - {None})
+    right = f" ({accuracies[0]:.1%} right on held-out images)" if accuracies else ""
+    return (
+        f"On {board.source}, the {networks} was trained {trained}, and scored on {images} by the classifier "
+        f"`{board.classifier}`{right}. {found}"
+    )
+
+
+def _readings(board: Board) -> str:
+    lead = board.scores[0]
+    if lead.better != "disputed":
+        return ""
+    ranked = board.ranked(lead)
+    highest, lowest = (
+        f"; in this reading, {standing.arm.as_training} is best" if len(ranked) > 1 else ""
+        for standing in (ranked[0], ranked[-1])
+    )
+    real = "" if board.real(lead) is None else " The real images show how this classifier scores perfect samples."
+    return (
+        "There are two readings, and this page does not choose. The field reads higher as better: each image is "
+        f"clearly something, and together they are varied{highest}. The study that this tool follows reads lower as "
+        f"better: images of one kind should all fall in one class{lowest}.{real}"
+    )
+
+
+def _distances(board: Board, agreement: Agreement) -> str:
+    distances = [score for score in board.scores if score.better == "lower"]
+    return " ".join([*_nearest(board, distances), *_agreement(agreement)]) if distances else ""
+
+
+def _nearest(board: Board, distances: list[Score]) -> Iterator[str]:
+    """Which arm is nearest to the originals, by each distance."""
+    lead, first = board.scores[0], distances[0]
+    originals = max(row["real_images"] for standing in board.standings for row in standing.last.values())
+    ranked, nearest = board.ranked(lead), board.candidates(first)[0]
+    several, mean = len(ranked) > 1, written(nearest.scores[first.key]["mean"])
+    yield (
+        f"{first.label} is the distance from the {originals:,} original{'' if originals == 1 else 's'} in the "
+        "classifier's features; lower is better."
+    )
+    if lead.better == "disputed" and several:
+        preferred = {ranked[-1].number: "the paper's reading also prefers"}
+        preferred[ranked[0].number] = "the field's reading also prefers"
+        which = preferred.get(nearest.number, "neither reading prefers")
+        yield f"By it, {nearest.arm.as_training}, which {which}, is best with {mean}."
+    elif lead.better == "disputed":
+        yield f"It is {mean}."
+    for score in distances[1:]:
+        best = board.candidates(score)[0]
+        mean = written(best.scores[score.key]["mean"])
+        which = "the same arm" if best.number == nearest.number else best.arm.as_training
+        yield f"{score.label} puts {which} first ({mean})." if several else f"{score.label} is {mean}."
+
+
+def _agreement(agreement: Agreement) -> Iterator[str]:
+    for score, order in agreement:
+        tau = f"tau = {abs(order['tau']):.2f}"
+        if order["reading"]:
+            yield f"{score.label} ranks the {order['arms']} arms as the {order['reading']}'s reading does ({tau})."
+        else:
+            nearer = "paper" if order["tau"] > 0 else "field"
+            yield f"{score.label} ranks the {order['arms']} arms as neither reading does ({tau} with the {nearer}'s)."
+    if agreement:
+        yield (
+            "Kendall's tau compares the orders of the arms' means: 1 where two orders are the same, 0 where they have "
+            "nothing in common."
+        )
+
+
+def _of_real(board: Board, score: Score) -> str:
+    return "" if (real := board.real(score)) is None else f"; the real images score {written(real)}"
