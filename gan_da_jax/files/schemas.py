@@ -3,12 +3,13 @@
 import reprlib
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.gan.dcgan import IMAGE_SIZES
-from gan_da_jax.metrics.over_seeds import KEYS
+from gan_da_jax.metrics import columns
 
 
 class Kind(NamedTuple):
@@ -30,7 +31,8 @@ SIDE = Kind(f"one of {', '.join(map(str, IMAGE_SIZES))}", lambda value: type(val
 SHA256 = Kind("64 hex digits", lambda value: isinstance(value, str) and len(value) == 64 and value.isalnum())
 
 # A form is a kind; {name: form}, in which a name may be absent if it ends in ?; {...: form}, whatever the names;
-# [form], any number of them; (form, form), just so many; or Maybe(form): null, or that.
+# [form], any number of them; (form, form), exactly as many; Maybe(form): null, or that form; or a function that gives
+# a form, which depends on a table that may grow.
 Form = Any
 
 
@@ -41,7 +43,6 @@ class Maybe(NamedTuple):
 
 
 _SPREAD = {"mean": NUMBER, "std": NUMBER}
-_SPLIT = ("inception_score", "real_inception_score", "kid")  # scores with a standard deviation over parts
 _POSITION = {"step": COUNT, "epoch": POSITIVE, "kimg": POSITIVE}
 
 _SET = Kind("a text, true, false or null", lambda value: value is None or isinstance(value, str | bool))
@@ -82,7 +83,7 @@ METRICS = {
     "images_per_second?": NUMBER,
     "state_sha256?": SHA256,
 }
-SCORES = {
+_EVALUATION = {
     **_POSITION,
     **_MADE,
     "repeat": COUNT,
@@ -93,7 +94,6 @@ SCORES = {
     "weights_sha256": SHA256,
     "tap": TEXT,
     "splits": COUNT,
-    **{f"{key}?": Maybe(_SPREAD if key in _SPLIT else NUMBER) for key in KEYS},
     "inception_score_1_interval": Maybe((NUMBER, NUMBER)),
     "classes": Maybe(
         {
@@ -110,6 +110,20 @@ SCORES = {
     "real_images": COUNT,
     "reasons": {...: TEXT},
 }
+
+
+def _evaluation() -> Form:
+    """Give the form of a line of scores.jsonl: an evaluation with the scores of the catalogue."""
+    numbers = {
+        f"{key}?": Maybe(_SPREAD if score.spread else NUMBER)
+        for score in columns.catalogue()
+        for key in (score.key, score.real)
+        if key
+    }
+    return _EVALUATION | numbers
+
+
+SCORES = _evaluation
 STUDY = {"arms": [TEXT], "seeds": [COUNT], "failed": [{"run": TEXT, "reason": TEXT}]}
 
 
@@ -130,6 +144,8 @@ def require(value: Any, form: Form, where: str) -> None:
         where: the file, or a part of it, as in `scores.jsonl, line 3`.
     """
     match form:
+        case FunctionType():
+            require(value, form(), where)
         case Maybe():
             if value is not None:
                 require(value, form.form, where)
