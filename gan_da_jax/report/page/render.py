@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import jinja2
 
-from gan_da_jax.metrics.over_seeds import signed, written
+from gan_da_jax.metrics.columns import signed, written
 from gan_da_jax.report import board as findings
 from gan_da_jax.report import pictures
 from gan_da_jax.report.arms import Arm, Board, differing
