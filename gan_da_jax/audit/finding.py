@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import jax
 
 from gan_da_jax.errors import UserError
+from gan_da_jax.metrics.columns import catalogue
 
 SAME, DIFFERS, UNCHECKED, NOTED = "same", "DIFFERS", "not checked", "noted"
 
-_SHARES = ("precision", "recall", "density", "coverage", "leakage", "memorisation", "classes", "classifier_accuracy")
+_SHARES = ("leakage", "memorisation", "classes", "classifier_accuracy")  # beside the scores that are shares
 _WORDS = ("reasons", "most_frequent", "files", "samples_sha256")  # fields that rounding may change as it likes
 
 
@@ -66,7 +67,8 @@ def difference(old: Any, new: Any, tolerance: float = 0, where: str = "") -> str
         return next(filter(None, found), "")
     number = all(type(value) in (int, float) for value in (old, new))
     if tolerance and number:
-        share = where.split(".")[0] in _SHARES
+        shares = {*_SHARES, *(score.key for score in catalogue() if score.share)}
+        share = where.split(".")[0] in shares
         if abs(old - new) <= tolerance * (1 if share else max(abs(old), abs(new), 0.01)):
             return ""
     return "" if old == new and type(old) is type(new) else f"{where} is {old!r}, again {new!r}"

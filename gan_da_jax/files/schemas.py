@@ -3,12 +3,13 @@
 import reprlib
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.gan import NETWORKS
-from gan_da_jax.metrics.over_seeds import KEYS
+from gan_da_jax.metrics import columns
 
 
 class Kind(NamedTuple):
@@ -34,7 +35,8 @@ SIDE = Kind("the size of the images of a network", _is_side)
 SHA256 = Kind("64 hex digits", lambda value: isinstance(value, str) and len(value) == 64 and value.isalnum())
 
 # A form is a kind; {name: form}, in which a name may be absent if it ends in ?; {...: form}, whatever the names;
-# [form], any number of them; (form, form), just so many; or Maybe(form): null, or that.
+# [form], any number of them; (form, form), exactly as many; Maybe(form): null, or that form; or a function that gives
+# a form, which depends on a table that may grow.
 Form = Any
 
 
@@ -45,7 +47,6 @@ class Maybe(NamedTuple):
 
 
 _SPREAD = {"mean": NUMBER, "std": NUMBER}
-_SPLIT = ("inception_score", "real_inception_score", "kid")  # scores with a standard deviation over parts
 _POSITION = {"step": COUNT, "epoch": POSITIVE, "kimg": POSITIVE}
 
 _SET = Kind("a text, true, false or null", lambda value: value is None or isinstance(value, str | bool))
@@ -86,7 +87,7 @@ METRICS = {
     "images_per_second?": NUMBER,
     "state_sha256?": SHA256,
 }
-SCORES = {
+_EVALUATION = {
     **_POSITION,
     **_MADE,
     "repeat": COUNT,
@@ -97,7 +98,6 @@ SCORES = {
     "weights_sha256": SHA256,
     "tap": TEXT,
     "splits": COUNT,
-    **{f"{key}?": Maybe(_SPREAD if key in _SPLIT else NUMBER) for key in KEYS},
     "inception_score_1_interval": Maybe((NUMBER, NUMBER)),
     "classes": Maybe(
         {
@@ -114,6 +114,20 @@ SCORES = {
     "real_images": COUNT,
     "reasons": {...: TEXT},
 }
+
+
+def _evaluation() -> Form:
+    """Give the form of a line of scores.jsonl: an evaluation with the scores of the catalogue."""
+    numbers = {
+        f"{key}?": Maybe(_SPREAD if score.spread else NUMBER)
+        for score in columns.catalogue()
+        for key in (score.key, score.real)
+        if key
+    }
+    return _EVALUATION | numbers
+
+
+SCORES = _evaluation
 STUDY = {"arms": [TEXT], "seeds": [COUNT], "failed": [{"run": TEXT, "reason": TEXT}]}
 
 
@@ -134,6 +148,8 @@ def require(value: Any, form: Form, where: str) -> None:
         where: the file, or a part of it, as in `scores.jsonl, line 3`.
     """
     match form:
+        case FunctionType():
+            require(value, form(), where)
         case Maybe():
             if value is not None:
                 require(value, form.form, where)

@@ -31,6 +31,8 @@ def select(wanted: Sequence[str | int], classes: Sequence[str]) -> tuple[int, ..
     """
     if not wanted:
         raise UserError("no class is named: give names or numbers, as in pomeranian or 259")
+    if not classes:
+        raise UserError("this classifier has no classes to choose from: leave the names out")
     by_name: dict[str, list[int]] = {}
     for number, name in enumerate(classes):
         by_name.setdefault(_plain(name), []).append(number)

@@ -6,10 +6,11 @@ import numpy as np
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics.inputs import matrix, same_width
+from gan_da_jax.metrics.measure import Inputs, Measure, Score
 
 
 class Statistics(NamedTuple):
-    """The Gaussian fitted to a set of features, so that those of the real images need be computed only once.
+    """The Gaussian fitted to a set of features.
 
     Attributes:
         mean: float64 [d].
@@ -21,7 +22,7 @@ class Statistics(NamedTuple):
 
 
 def statistics(features: np.ndarray) -> Statistics:
-    """The mean and a root of the covariance of the features, in float64.
+    """Compute the mean and a root of the covariance of the features, in float64.
 
     Args:
         features: float [n, d], finite, n >= 2, one image a row.
@@ -32,25 +33,27 @@ def statistics(features: np.ndarray) -> Statistics:
     features = matrix(features)
     n, d = features.shape
     if n < 2:
-        raise UserError("FID needs at least 2 images in each set, 1 is given")
+        raise UserError("FID needs at least 2 images in each set; one set has 1")
     mean = features.mean(axis=0)
     root = (features - mean) / np.sqrt(n - 1)
     if n > d:
         values, vectors = np.linalg.eigh(root.T @ root)
-        # Those that are 0 come out a little below or above it.
+        # Eigenvalues that are 0 come out a little below or above 0.
         root = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
     return Statistics(mean, root)
 
 
 def distance(a: Statistics, b: Statistics) -> float:
-    """|mean_a - mean_b|^2 + tr A + tr B - 2 tr sqrt(A B), where A and B are the covariances.
+    """Compute |mean_a - mean_b|^2 + tr A + tr B - 2 tr sqrt(A B), where A and B are the covariances.
 
     The eigenvalues of A B are the squares of the singular values of root_a @ root_b.T, so the last trace is the sum of
     these. Nothing has to be inverted or multiplied out: it holds to rounding with fewer images than features too, where
     the root of the product A B itself is badly conditioned, and the matrix is no larger than the sets.
 
+    The distance is biased upwards when images are few: compare only distances of equally many images.
+
     Returns:
-        The distance, at least 0.
+        The distance, at least 0; 0 for equal means and covariances.
 
     Raises:
         UserError: the statistics are of different numbers of features.
@@ -60,19 +63,11 @@ def distance(a: Statistics, b: Statistics) -> float:
     return max(0.0, float(np.sum((a.mean - b.mean) ** 2) + np.sum(a.root**2) + np.sum(b.root**2) - 2 * shared))
 
 
-def fid(a: np.ndarray, b: np.ndarray) -> float:
-    """The distance of two sets of features, in either order.
+def _fid(inputs: Inputs) -> dict[str, float]:
+    return {"fid": distance(statistics(inputs.features), inputs.reference.once(statistics))}
 
-    It is biased upwards when images are few: compare only values of equally many images.
 
-    Args:
-        a: float [n, d], finite, n >= 2, one image a row.
-        b: float [m, d], likewise.
-
-    Returns:
-        FID, at least 0; 0 for equal means and covariances.
-
-    Raises:
-        UserError: as `statistics` and `distance`.
-    """
-    return distance(statistics(a), statistics(b))
+# The key serves every network; reports show the name that the network gives to its distance.
+MEASURE = Measure(
+    (Score("fid", "FID", "lower", "Heusel et al., 2017, arXiv:1706.08500", chooses=True),), "reference", _fid
+)

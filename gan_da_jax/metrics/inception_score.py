@@ -4,12 +4,14 @@ import numpy as np
 from scipy.special import entr, log_softmax
 
 from gan_da_jax.errors import UserError
+from gan_da_jax.metrics.measure import Inputs, Measure, Score
 
-_RESAMPLES = 64  # resamples computed at once, as one matrix product
+RESAMPLES = 1000  # of the bootstrap
+_AT_ONCE = 64  # resamples computed at once, as one matrix product
 
 
 def inception_score(logits: np.ndarray, *, splits: int) -> tuple[float, float]:
-    """exp(mean over i of KL(p(y|x_i) || p(y))), where p(y) is the mean of p(y|x_i) over the same split.
+    """Compute exp(mean over i of KL(p(y|x_i) || p(y))), where p(y) is the mean of p(y|x_i) over the same split.
 
     Split i holds the images from i*n // splits up to (i+1)*n // splits, in the order given: shuffle sorted images
     before. Everything is computed in float64.
@@ -26,7 +28,9 @@ def inception_score(logits: np.ndarray, *, splits: int) -> tuple[float, float]:
     """
     n = len(logits)
     if not 1 <= splits <= n:
-        raise UserError(f"{n} images cannot be divided into {splits} splits: score more images or set splits to 1..{n}")
+        raise UserError(
+            f"{n} images cannot be divided into {splits} splits: score more images or choose between 1 and {n} splits"
+        )
     log_p = _log_probabilities(logits)
     p = np.exp(log_p)
     bounds = [i * n // splits for i in range(splits + 1)]
@@ -35,7 +39,7 @@ def inception_score(logits: np.ndarray, *, splits: int) -> tuple[float, float]:
 
 
 def bootstrap_interval(logits: np.ndarray, *, resamples: int, seed: int) -> tuple[float, float]:
-    """The 95% interval of the score with 1 split under drawing other images: percentiles over resampled images.
+    """Compute the 95% interval of the score with 1 split under drawing other images: percentiles over resampled images.
 
     Each resample draws n of the n images with replacement. It holds fewer different images, and the score falls with
     their number: with few images for the number of classes the interval lies low and may leave out the score itself.
@@ -53,14 +57,14 @@ def bootstrap_interval(logits: np.ndarray, *, resamples: int, seed: int) -> tupl
     """
     n = len(logits)
     if n < 1 or resamples < 1:
-        raise UserError(f"{n} images and {resamples} resamples give no interval: at least 1 of each is needed")
+        raise UserError(f"{n} images and {resamples} resamples give no interval: there must be at least 1 of each")
     p = np.exp(_log_probabilities(logits))
     random = np.random.default_rng(seed)
     # The mean KL(p(y|x_i) || p(y)) is the entropy of p(y) less the mean entropy of p(y|x_i).
     entropies = entr(p).sum(axis=1)
     scores = []
-    for start in range(0, resamples, _RESAMPLES):
-        draws = random.integers(n, size=(min(_RESAMPLES, resamples - start), n))
+    for start in range(0, resamples, _AT_ONCE):
+        draws = random.integers(n, size=(min(_AT_ONCE, resamples - start), n))
         weights = np.stack([np.bincount(draw, minlength=n) for draw in draws]) / n
         scores.append(np.exp(entr(weights @ p).sum(axis=1) - weights @ entropies))
     low, high = np.percentile(np.concatenate(scores), [2.5, 97.5])
@@ -80,3 +84,29 @@ def _score(p: np.ndarray, log_p: np.ndarray) -> float:
     # Where a probability underflows to 0 in every image, so does the marginal: 0 (log 0 - log 0) counts as 0.
     log_marginal = np.log(marginal, out=np.zeros_like(marginal), where=marginal > 0)
     return np.exp(np.mean(np.sum(p * (log_p - log_marginal), axis=1)))
+
+
+def _split(inputs: Inputs) -> dict[str, dict]:
+    mean, std = inception_score(inputs.logits, splits=inputs.splits)
+    return {"inception_score": {"mean": mean, "std": std, "splits": inputs.splits}}
+
+
+def _whole(inputs: Inputs) -> dict[str, object]:
+    return {
+        "inception_score_1": inception_score(inputs.logits, splits=1)[0],
+        "inception_score_1_interval": list(bootstrap_interval(inputs.logits, resamples=RESAMPLES, seed=inputs.seed)),
+    }
+
+
+_PAPER = "Salimans et al., 2016, arXiv:1606.03498"
+SPLIT = Measure(
+    (Score("inception_score", "Inception Score", "disputed", _PAPER, real="real_inception_score", spread=True),),
+    "logits",
+    _split,
+)
+WHOLE = Measure(
+    (Score("inception_score_1", "Inception Score, 1 split", "disputed", _PAPER, real="real_inception_score_1"),),
+    "logits",
+    _whole,
+    details=("inception_score_1_interval",),
+)

@@ -6,6 +6,9 @@ import numpy as np
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics.inputs import pair
+from gan_da_jax.metrics.measure import Inputs, Measure, Score
+
+SUBSETS = 100
 
 
 class Kid(NamedTuple):
@@ -25,10 +28,10 @@ class Kid(NamedTuple):
 
 
 def kid(a: np.ndarray, b: np.ndarray, *, subsets: int, subset_size: int | None = None, seed: int) -> Kid:
-    """The unbiased squared maximum mean discrepancy under the kernel (x.y / d + 1)^3, over random subsets of both sets.
+    """Compute the unbiased squared maximum mean discrepancy under the kernel (x.y / d + 1)^3, over random subsets.
 
-    Each subset is drawn without replacement by one `numpy.random.RandomState(seed)`, that of `a` first: the draws of
-    torch-fidelity with `a` as its input 1 and `seed` as its `rng_seed`. Everything is computed in float64.
+    Each subset is drawn without replacement by one `numpy.random.RandomState(seed)`, first from `a`, then from `b`:
+    the draws of torch-fidelity with `a` as its input 1 and `seed` as its `rng_seed`. Everything is computed in float64.
 
     Args:
         a: float [n, d], finite, one image a row.
@@ -45,11 +48,11 @@ def kid(a: np.ndarray, b: np.ndarray, *, subsets: int, subset_size: int | None =
     smaller = min(len(a), len(b))
     size = min(1000, smaller // 2) if subset_size is None else subset_size
     if subsets < 1:
-        raise UserError(f"KID needs at least 1 subset, {subsets} are asked for")
+        raise UserError(f"KID needs at least 1 subset; {subsets} were asked for")
     if not 2 <= size <= smaller:
         raise UserError(
             f"KID's subset size {size} does not fit sets of {len(a)} and {len(b)} images: "
-            "it is at least 2 and at most the smaller set, of which it is half by default"
+            "it must be at least 2 and at most the size of the smaller set (by default it is half of that)"
         )
     random = np.random.RandomState(seed)
     values = [
@@ -68,3 +71,14 @@ def _mmd2(x: np.ndarray, y: np.ndarray) -> float:
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     base = x @ y.T / x.shape[1] + 1
     return base * base * base  # many times faster than NumPy's power
+
+
+def _measure(inputs: Inputs) -> dict[str, dict]:
+    return {"kid": kid(inputs.features, inputs.reference.features, subsets=SUBSETS, seed=inputs.seed)._asdict()}
+
+
+MEASURE = Measure(
+    (Score("kid", "KID", "lower", "Bińkowski et al., 2018, arXiv:1801.01401", spread=True, chooses=True),),
+    "reference",
+    _measure,
+)

@@ -7,40 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-Row = Mapping[str, Any]
-
-
-class Score(NamedTuple):
-    """A column of the reports.
-
-    Attributes:
-        key: the field of an evaluation that holds it: a number, or an object with `mean` and `std`.
-        label: its name for people.
-        better: `higher` or `lower`, as the field reads it; `disputed` where papers disagree.
-        real: the field that holds the same score of the real images; "" where there is none.
-    """
-
-    key: str
-    label: str
-    better: str
-    real: str = ""
-
-
-SCORES = (
-    Score("inception_score", "Inception Score", "disputed", "real_inception_score"),
-    Score("inception_score_1", "Inception Score, 1 split", "disputed", "real_inception_score_1"),
-    Score("fid", "FID", "lower"),
-    Score("kid", "KID", "lower"),
-    Score("precision", "Precision", "higher"),
-    Score("recall", "Recall", "higher"),
-    Score("density", "Density", "higher"),
-    Score("coverage", "Coverage", "higher"),
-)
-KEYS = tuple(key for score in SCORES for key in (score.key, score.real) if key)
-
-
-# What may choose the best checkpoint: scores of which papers agree that less is better, the first that was measured.
-CHOOSING = ("fid", "kid")
+from gan_da_jax.metrics.columns import Row, choosing, keys, value
 
 
 class Curve(NamedTuple):
@@ -52,26 +19,8 @@ class Curve(NamedTuple):
     high: np.ndarray
 
 
-def value(row: Row, key: str) -> float | None:
-    """The number under `key` of one evaluation (the mean where it has splits); None if it was not measured."""
-    found = row.get(key)
-    return found.get("mean") if isinstance(found, Mapping) else found
-
-
-def written(number: float | None) -> str:
-    """A score as people read it: two decimals, none from 1,000 on, three significant digits below 1, and – for None."""
-    if number is None:
-        return "–"
-    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.2f}" if abs(number) >= 1 else f"{number:#.3g}"
-
-
-def signed(number: float) -> str:
-    """A difference of scores as people read it: as `written`, with its sign."""
-    return ("−" if number < 0 else "+") + written(abs(number))
-
-
 def pool(rows: Sequence[Row]) -> dict[str, Any]:
-    """Joins the evaluations of several sets of samples of one checkpoint into one.
+    """Join the evaluations of several sets of samples of one checkpoint into one.
 
     Args:
         rows: the evaluations, at least one.
@@ -80,7 +29,7 @@ def pool(rows: Sequence[Row]) -> dict[str, Any]:
         The first row, in which every score, with its standard deviation over splits or subsets, is the mean over the
         sets that have it, None where none has; and the field `sets`, the rows themselves.
     """
-    return {**rows[0], **{key: _mean([row.get(key) for row in rows]) for key in KEYS}, "sets": list(rows)}
+    return {**rows[0], **{key: _mean([row.get(key) for row in rows]) for key in keys()}, "sets": list(rows)}
 
 
 def _mean(found: Sequence[Any]) -> Any:
@@ -92,7 +41,7 @@ def _mean(found: Sequence[Any]) -> Any:
 
 
 def interval(values: Sequence[float]) -> tuple[float, list[float] | None]:
-    """Mean and two-sided 95% confidence interval of independent runs.
+    """Compute the mean and two-sided 95% confidence interval of independent runs.
 
     The interval is Student's: mean +- t(0.975, n - 1) s / sqrt(n), with s the sample's standard deviation (ddof 1).
 
@@ -111,17 +60,18 @@ def interval(values: Sequence[float]) -> tuple[float, list[float] | None]:
 
 
 def join(rows: Sequence[Row]) -> dict[str, dict]:
-    """Joins one evaluation a seed into one entry a score.
+    """Join one evaluation a seed into one entry a score.
 
     Args:
         rows: the evaluations, one a seed.
 
     Returns:
-        For every score of `SCORES`, and its real counterpart, that at least one row holds: `mean`, `ci95` ([low, high],
-        or None with fewer than two measured seeds) and `values`, in the order of `rows`, None where not measured.
+        For every score of the catalogue, and its real counterpart, that at least one row holds: `mean`, `ci95` ([low,
+        high], or None with fewer than two measured seeds) and `values`, in the order of `rows`, None where not
+        measured.
     """
     joined = {}
-    for key in KEYS:
+    for key in keys():
         values = [value(row, key) for row in rows]
         measured = [number for number in values if number is not None]
         if measured:
@@ -131,16 +81,19 @@ def join(rows: Sequence[Row]) -> dict[str, dict]:
 
 
 def best(rows: Sequence[Row], key: str) -> Row | None:
-    """The evaluation of one seed with the lowest number under `key`, of equal ones the earliest; None if none has it.
+    """Find the evaluation of one seed with the lowest number under `key`, the earliest of equal ones.
 
-    The number of the chosen one is optimistic: chance helped to choose it, and is still in it.
+    Its number is optimistic: chance helped to choose it, and is still in it.
+
+    Returns:
+        The evaluation; None if no row has such a number.
     """
     measured = [row for row in rows if value(row, key) is not None]
     return min(measured, key=lambda row: (value(row, key), row["step"]), default=None)
 
 
 def choose(seeds: Mapping[int, Sequence[Row]]) -> tuple[str, dict[int, Row]] | None:
-    """Chooses the best checkpoint of each seed, by the first score of `CHOOSING` that every seed has.
+    """Chooses the best checkpoint of each seed, by the first score of `columns.choosing` that every seed has.
 
     Args:
         seeds: the evaluations of one way of scoring, under their seeds.
@@ -148,7 +101,7 @@ def choose(seeds: Mapping[int, Sequence[Row]]) -> tuple[str, dict[int, Row]] | N
     Returns:
         The key of that score, and the chosen evaluation of each seed; None if no score can choose.
     """
-    for by in CHOOSING:
+    for by in choosing():
         chosen = {seed: row for seed, rows in seeds.items() if (row := best(rows, by)) is not None}
         if chosen and len(chosen) == len(seeds):
             return by, chosen
@@ -156,7 +109,7 @@ def choose(seeds: Mapping[int, Sequence[Row]]) -> tuple[str, dict[int, Row]] | N
 
 
 def curve(rows: Sequence[Row], key: str, *, unit: str) -> Curve:
-    """The course of a score over the checkpoints, averaged over the seeds that were evaluated at each.
+    """Average the course of a score over the checkpoints, over the seeds that were evaluated at each.
 
     Args:
         rows: evaluations of any number of seeds, in any order, each with `step` and `unit`.

@@ -1,117 +1,112 @@
-"""Precision, recall, density and coverage of generated images, by nearest neighbours among any network's features."""
+"""Precision, recall, density and coverage of generated images, by nearest neighbours among any network's features.
+
+The neighbourhood of an image is the Euclidean ball that reaches its k-th nearest neighbour in its own set, itself not
+counted. Precision and recall (Kynkäänniemi et al., 2019, arXiv:1904.06991) count a point on the surface as inside;
+density and coverage (Naeem et al., 2020, arXiv:2002.09797) as outside, as their authors compute them. So every
+comparison is exact in float64: distances come from matrix products, and the few too close to a radius for these to
+decide are computed again from the differences. Equal images are at a distance of 0 for certain.
+"""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from gan_da_jax.errors import UserError
-from gan_da_jax.metrics.inputs import pair
+from gan_da_jax.metrics.inputs import matrix, pair
+from gan_da_jax.metrics.measure import Inputs, Measure, Score
 
+PRECISION_K, DENSITY_K = 3, 5  # neighbours of precision and recall, and of density and coverage
 _BLOCK = 2**24  # numbers held at once in a block of distances: 128 MiB
 
 
-class Prdc(NamedTuple):
-    """The four scores.
-
-    Attributes:
-        precision: share of the fakes that lie in the neighbourhood of a real image, 0 .. 1: how good they look.
-        recall: share of the real images that lie in the neighbourhood of a fake, 0 .. 1: how varied the fakes are.
-        density: mean number of real neighbourhoods around a fake, over density_k; 0 or more, about 1 for equal
-            distributions.
-        coverage: share of the real images whose neighbourhood holds a fake, 0 .. 1.
-    """
-
-    precision: float
-    recall: float
-    density: float
-    coverage: float
-
-
-def prdc(real: np.ndarray, fake: np.ndarray, *, precision_k: int = 3, density_k: int = 5) -> Prdc:
-    """Scores the fakes against the real images; the order of the arguments matters.
-
-    The neighbourhood of an image is the Euclidean ball that reaches its k-th nearest neighbour in its own set, itself
-    not counted. Precision and recall (Kynkäänniemi et al., 2019, arXiv:1904.06991) count a point on the surface as
-    inside; density and coverage (Naeem et al., 2020, arXiv:2002.09797) as outside, as their authors compute them.
-    So every comparison is exact in float64: distances come from matrix products, and the few too close to a radius for
-    these to decide are taken anew from the differences. Equal images are at a distance of 0 for certain.
+def radii(x: np.ndarray, *, k: int, name: str) -> np.ndarray:
+    """Compute the squared distance of every image to its k-th nearest other image.
 
     Args:
-        real: float [n, d], finite, one image a row.
-        fake: float [m, d], likewise.
-        precision_k: neighbours of precision and recall, 1 <= precision_k < min(n, m).
-        density_k: neighbours of density and coverage, 1 <= density_k < n.
+        x: float [n, d], finite, one image a row.
+        k: neighbours, 1 <= k < n.
+        name: what the images are, for messages.
+
+    Returns:
+        float64 [n].
 
     Raises:
-        UserError: too few images for that many neighbours, other shapes, or features that are not finite.
+        UserError: too few images for that many neighbours, another shape, or features that are not finite.
     """
-    real, fake = pair(real, fake)
-    return Prdc(
-        share_inside(fake, real, k=precision_k, name="real"),
-        share_inside(real, fake, k=precision_k, name="generated"),
-        *density_and_coverage(real, fake, k=density_k),
-    )
-
-
-def share_inside(points: np.ndarray, others: np.ndarray, *, k: int, name: str) -> float:
-    """The share of `points` in the neighbourhood of at least one of `others`, which alone have to be more than k.
-
-    Precision is that of the fakes among the real images, recall that of the real images among the fakes.
-
-    Args:
-        points: float [n, d], finite.
-        others: float [m, d], finite.
-        k: neighbours, 1 <= k < m.
-        name: what `others` are, for messages.
-
-    Raises:
-        UserError: as `prdc`.
-    """
-    points, others = pair(points, others)
-    radii = _radii(others, k, name)
-    found = 0
-    for rows, squares, error in _blocks(points, others):
-        _settle(squares, np.abs(squares - radii) <= error, points[rows], others)
-        found += (squares <= radii).any(axis=1).sum()
-    return float(found / len(points))
-
-
-def density_and_coverage(real: np.ndarray, fake: np.ndarray, *, k: int) -> tuple[float, float]:
-    """Density and coverage, see `prdc`; any number of fakes will do."""
-    real, fake = pair(real, fake)
-    radii = _radii(real, k, "real")
-    dense, covered = 0, np.zeros(len(real), bool)
-    for rows, squares, error in _blocks(fake, real):
-        _settle(squares, np.abs(squares - radii) <= error, fake[rows], real)
-        inside = squares < radii
-        dense += inside.sum()
-        covered |= inside.any(axis=0)
-    return float(dense / (k * len(fake))), float(covered.mean())
-
-
-def _radii(x: np.ndarray, k: int, name: str) -> np.ndarray:
-    """The squared distances [n] of every row to its k-th nearest other row."""
+    x = matrix(x)
     if not 1 <= k < len(x):
         raise UserError(
             f"{len(x)} {name} images cannot have {k} neighbours each: "
             "take more images, or a k of at least 1 that is below their number"
         )
-    radii = np.empty(len(x))
+    found = np.empty(len(x))
     for rows, squares, error in _blocks(x, x):
         # The nearest of all, at rank 0, is the row itself (or its equal, which comes to the same).
         reach = np.partition(squares, k, axis=1)[:, k, None]
         # Whatever lies beyond this is farther than the radius, however far the two are off.
         _settle(squares, squares <= reach + 2 * error, x[rows], x)
-        radii[rows] = np.partition(squares, k, axis=1)[:, k]
-    return radii
+        found[rows] = np.partition(squares, k, axis=1)[:, k]
+    return found
+
+
+def share_inside(points: np.ndarray, others: np.ndarray, others_radii: np.ndarray) -> float:
+    """Compute the share of points that lie in the neighbourhood of at least one of the others, or on its surface.
+
+    Precision is the share of the generated images among the real ones, recall the share of the real images among the
+    generated ones.
+
+    Args:
+        points: float [n, d], finite, one image a row.
+        others: float [m, d], likewise.
+        others_radii: float64 [m], as from `radii` of the others.
+
+    Returns:
+        The share, 0..1.
+
+    Raises:
+        UserError: other shapes, or features that are not finite.
+    """
+    points, others = pair(points, others)
+    inside = 0
+    for rows, squares, error in _blocks(points, others):
+        _settle(squares, np.abs(squares - others_radii) <= error, points[rows], others)
+        inside += (squares <= others_radii).any(axis=1).sum()
+    return float(inside / len(points))
+
+
+def density_and_coverage(
+    real: np.ndarray, generated: np.ndarray, real_radii: np.ndarray, *, k: int
+) -> tuple[float, float]:
+    """Compute how densely the generated images lie around the real ones, and how many real ones they cover.
+
+    Args:
+        real: float [n, d], finite, one image a row.
+        generated: float [m, d], likewise, any number.
+        real_radii: float64 [n], as from `radii` of the real images with the same k.
+        k: neighbours.
+
+    Returns:
+        Density, the mean number of real neighbourhoods around a generated image, over k: 0 or more, about 1 for equal
+        distributions. Coverage, the share of the real images whose neighbourhood holds a generated image, 0..1.
+
+    Raises:
+        UserError: other shapes, or features that are not finite.
+    """
+    real, generated = pair(real, generated)
+    dense, covered = 0, np.zeros(len(real), bool)
+    for rows, squares, error in _blocks(generated, real):
+        _settle(squares, np.abs(squares - real_radii) <= error, generated[rows], real)
+        inside = squares < real_radii
+        dense += inside.sum()
+        covered |= inside.any(axis=0)
+    return float(dense / (k * len(generated))), float(covered.mean())
 
 
 def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Some rows of x at a time, their squared distances [rows, m] to all of y, and a bound [rows, 1] of the error."""
+    """Yield some rows of x at a time, their squared distances [rows, m] to y, and a bound [rows, 1] of the error."""
     x_squares, y_squares = np.sum(x**2, axis=1), np.sum(y**2, axis=1)
     # A dot product of d numbers is off by at most d eps / 2 |x| |y|, in whatever order it is added up; the squared
-    # distance therefore, and that of the differences too, by less than this.
+    # distance and the sum of the squared differences too, by less than this.
     unit = (x.shape[1] + 8) * np.finfo(np.float64).eps
     errors = unit * (np.sqrt(x_squares) + np.sqrt(y_squares.max())) ** 2
     height = max(1, _BLOCK // len(y))
@@ -125,9 +120,41 @@ def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray, n
 
 
 def _settle(squares: np.ndarray, doubtful: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
-    """Replaces the doubtful squared distances by those of the differences, in place."""
+    """Replace the doubtful squared distances, in place, by the sums of the squared differences."""
     rows, columns = np.nonzero(doubtful)
     count = max(1, _BLOCK // x.shape[1])
     for start in range(0, len(rows), count):
         i, j = rows[start : start + count], columns[start : start + count]
         squares[i, j] = np.sum((x[i] - y[j]) ** 2, axis=1)
+
+
+def _precision(inputs: Inputs) -> dict[str, float]:
+    real = inputs.reference
+    return {"precision": share_inside(inputs.features, real.features, real.once(radii, k=PRECISION_K, name="real"))}
+
+
+def _recall(inputs: Inputs) -> dict[str, float]:
+    generated = inputs.features
+    own = radii(generated, k=PRECISION_K, name="generated")
+    return {"recall": share_inside(inputs.reference.features, generated, own)}
+
+
+def _density_and_coverage(inputs: Inputs) -> dict[str, float]:
+    real = inputs.reference
+    own = real.once(radii, k=DENSITY_K, name="real")
+    density, coverage = density_and_coverage(real.features, inputs.features, own, k=DENSITY_K)
+    return {"density": density, "coverage": coverage}
+
+
+_PRECISION = "Kynkäänniemi et al., 2019, arXiv:1904.06991"
+_DENSITY = "Naeem et al., 2020, arXiv:2002.09797"
+PRECISION = Measure((Score("precision", "Precision", "higher", _PRECISION, share=True),), "reference", _precision)
+RECALL = Measure((Score("recall", "Recall", "higher", _PRECISION, share=True),), "reference", _recall)
+DENSITY_AND_COVERAGE = Measure(
+    (
+        Score("density", "Density", "higher", _DENSITY, share=True),
+        Score("coverage", "Coverage", "higher", _DENSITY, share=True),
+    ),
+    "reference",
+    _density_and_coverage,
+)

@@ -1,102 +1,86 @@
 """All scores of a set of images at once, from the features that one classifier gives them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gan_da_jax.errors import UserError
-from gan_da_jax.metrics import classes, memorisation
-from gan_da_jax.metrics.fid import fid
-from gan_da_jax.metrics.inception_score import bootstrap_interval, inception_score
-from gan_da_jax.metrics.kid import kid
-from gan_da_jax.metrics.prdc import density_and_coverage, share_inside
+from gan_da_jax.metrics import classes, columns, memorisation
+from gan_da_jax.metrics.measure import Inputs, Measure, Reference
 
-Features = Mapping[str, np.ndarray]
+Features = Mapping[str, np.ndarray]  # float32 [n, d] by the tap of the network that they come from
 
-KID_SUBSETS = 100
-PRECISION_K, DENSITY_K = 3, 5  # neighbours of precision and recall, and of density and coverage
-RESAMPLES = 1000  # of the bootstrap
 FREQUENT = 10  # classes listed
 
 
-def of_classes(features: Features, *, splits: int, seed: int, shuffle: bool) -> dict[str, Any]:
-    """The Inception Score of one set.
+def of_set(
+    features: Features,
+    reference: Reference | None,
+    *,
+    tap: str | None,
+    splits: int,
+    seed: int,
+    shuffle: bool = False,
+) -> dict[str, Any]:
+    """Compute every score of the catalogue for one set of images.
 
     Args:
-        features: float32 [n, K] under `logits`.
-        splits: S, see `inception_score`.
-        seed: of the bootstrap, and of the shuffle.
-        shuffle: whether to shuffle the images by `numpy.random.RandomState(seed)` first, as torch-fidelity does: images
-            sorted by class would score lower.
-
-    Returns:
-        `inception_score` {mean, std, splits}, `inception_score_1`, and `inception_score_1_interval` [low, high], the
-        95% percentile interval of a bootstrap over the images. What cannot be computed is None, and `reasons` says why.
-    """
-
-    def logits() -> np.ndarray:
-        found = _logits(features)
-        return found[np.random.RandomState(seed).permutation(len(found))] if shuffle else found
-
-    def split() -> dict[str, Any]:
-        mean, std = inception_score(logits(), splits=splits)
-        return {"inception_score": {"mean": mean, "std": std, "splits": splits}}
-
-    def whole() -> dict[str, Any]:
-        return {
-            "inception_score_1": inception_score(logits(), splits=1)[0],
-            "inception_score_1_interval": list(bootstrap_interval(logits(), resamples=RESAMPLES, seed=seed)),
-        }
-
-    return _join(
-        _attempt(split, ("inception_score",)),
-        _attempt(whole, ("inception_score_1", "inception_score_1_interval")),
-    )
-
-
-def against(features: Features, reference: Features | None, *, tap: str | None, seed: int) -> dict[str, Any]:
-    """The distances of one set from a reference.
-
-    Args:
-        features: float32 [n, d] under `tap`.
-        reference: float32 [m, d] under `tap`, or None where there is none.
+        features: float32 [n, K] under `logits` and [n, d] under `tap`, as far as the network gives them.
+        reference: the real images' features under `tap`; None where there are none.
         tap: the layer whose features are compared; None where nothing is.
-        seed: of KID's subsets.
+        splits: parts of the Inception Score.
+        seed: of the shuffle, the bootstrap and KID's subsets.
+        shuffle: whether to shuffle the logits by `numpy.random.RandomState(seed)` first, as torch-fidelity does: images
+            sorted by class would get a lower Inception Score.
 
     Returns:
-        `fid`, `kid` {mean, std, subsets, subset_size}, `precision`, `recall`, `density`, `coverage`. What cannot be
-        computed is None, and `reasons` says why.
+        The fields that `columns.MEASURES` fill. A score that cannot be computed is None, and `reasons` says why.
     """
+    return _compute(columns.MEASURES, _inputs(features, reference, tap=tap, splits=splits, seed=seed, shuffle=shuffle))
 
-    def sets() -> tuple[np.ndarray, np.ndarray]:
-        if reference is None:
-            raise UserError("there is no reference to compare with")
-        return features[tap], reference[tap]
 
-    def precision() -> dict[str, float]:
-        fake, real = sets()
-        return {"precision": share_inside(fake, real, k=PRECISION_K, name="real")}
+def of_real(features: Features, *, splits: int, seed: int) -> dict[str, Any]:
+    """Compute the scores of the real images themselves, as far as the catalogue has fields for them.
 
-    def recall() -> dict[str, float]:
-        fake, real = sets()
-        return {"recall": share_inside(real, fake, k=PRECISION_K, name="generated")}
+    Args:
+        features: as in `of_set`, of the real images.
+        splits: as in `of_set`.
+        seed: as in `of_set`.
 
-    def dense() -> dict[str, float]:
-        fake, real = sets()
-        return dict(zip(("density", "coverage"), density_and_coverage(real, fake, k=DENSITY_K), strict=True))
+    Returns:
+        The numbers under the `real` fields of the catalogue, None where they cannot be computed, and `reasons`.
+    """
+    measures = [measure for measure in columns.MEASURES if any(score.real for score in measure.scores)]
+    found = _compute(measures, _inputs(features, None, tap=None, splits=splits, seed=seed, shuffle=False))
+    scores = [score for measure in measures for score in measure.scores if score.real]
+    reasons = {score.real: found["reasons"][score.key] for score in scores if score.key in found["reasons"]}
+    return {score.real: found[score.key] for score in scores} | {"reasons": reasons}
 
-    return _join(
-        _attempt(lambda: {"fid": fid(*sets())}, ("fid",)),
-        _attempt(lambda: {"kid": kid(*sets(), subsets=KID_SUBSETS, seed=seed)._asdict()}, ("kid",)),
-        _attempt(precision, ("precision",)),
-        _attempt(recall, ("recall",)),
-        _attempt(dense, ("density", "coverage")),
-    )
+
+def _inputs(
+    features: Features, reference: Reference | None, *, tap: str | None, splits: int, seed: int, shuffle: bool
+) -> Inputs:
+    logits = features["logits"].astype(np.float64) if "logits" in features else None
+    if shuffle and logits is not None:
+        logits = logits[np.random.RandomState(seed).permutation(len(logits))]
+    return Inputs(logits, None if tap is None else features[tap], reference, splits, seed)
+
+
+def _compute(measures: Iterable[Measure], inputs: Inputs) -> dict[str, Any]:
+    found, reasons = {}, {}
+    for measure in measures:
+        try:
+            inputs.require(measure.needs)
+            found |= measure.compute(inputs)
+        except UserError as error:
+            found |= dict.fromkeys(measure.fields)
+            reasons |= dict.fromkeys(measure.fields, str(error))
+    return found | {"reasons": reasons}
 
 
 def of_each_image(features: Features, *, names: Sequence[str], wanted: Sequence[int]) -> dict[str, Any]:
-    """What the classifier sees in single images, which the Inception Score says nothing about.
+    """Describe what the classifier sees in single images, which the Inception Score says nothing about.
 
     Args:
         features: float32 [n, K] under `logits`.
@@ -105,30 +89,31 @@ def of_each_image(features: Features, *, names: Sequence[str], wanted: Sequence[
 
     Returns:
         `classes` {wanted, top1_share, mean_probability, most_frequent}: the names of the wanted classes; the share of
-        images whose most probable class is one of them, and their mean probability, both 0 to 1 or None if none is
+        images whose most probable class is one of them, and their mean probability, both 0..1, or None if none is
         wanted; and up to ten [name, images] of the classes that are most often the most probable one. None, with a
         reason in `reasons`, where there are no logits.
     """
-
-    def compute() -> dict[str, Any]:
-        probabilities = classes.probabilities(_logits(features))
-        frequent = classes.most_frequent(probabilities, FREQUENT)
-        return {
-            "classes": {
-                "wanted": [names[number] for number in wanted],
-                "top1_share": classes.top1_share(probabilities, wanted) if wanted else None,
-                "mean_probability": classes.mean_probability(probabilities, wanted) if wanted else None,
-                "most_frequent": [[names[number], images] for number, images in frequent],
-            }
+    try:
+        inputs = _inputs(features, None, tap=None, splits=1, seed=0, shuffle=False)
+        inputs.require("logits")
+        probabilities = classes.probabilities(inputs.logits)
+        seen = {
+            "wanted": [names[number] for number in wanted],
+            "top1_share": classes.top1_share(probabilities, wanted) if wanted else None,
+            "mean_probability": classes.mean_probability(probabilities, wanted) if wanted else None,
+            "most_frequent": [
+                [names[number], images] for number, images in classes.most_frequent(probabilities, FREQUENT)
+            ],
         }
-
-    return _attempt(compute, ("classes",))
+    except UserError as error:
+        return {"classes": None, "reasons": {"classes": str(error)}}
+    return {"classes": seen, "reasons": {}}
 
 
 def copies(
     training: Mapping[str, Sequence[np.ndarray]],
 ) -> Callable[[Mapping[str, np.ndarray]], tuple[dict[str, Any], memorisation.Nearest | None]]:
-    """Prepares the search for copies of training images.
+    """Prepare the search for copies of training images.
 
     Args:
         training: arrays [n, ...] under `pixels` and `features`: the images, and any variants of them, see
@@ -136,8 +121,9 @@ def copies(
 
     Returns:
         A function of the samples' arrays [m, ...] under the same names. It returns `memorisation` {pixels, features},
-        each {share, expected}: the share of samples that are taken for copies, and that expected of real images. What
-        cannot be computed is None, and `reasons` says why. Beside it, the training images nearest in pixels, or None.
+        each {share, expected}: the share of samples that are taken for copies, and the share to expect if they were
+        further real images. What cannot be computed is None, and `reasons` says why. The second value is the training
+        images nearest in pixels, or None.
     """
     known, unknown = {}, {}
     for name, variants in training.items():
@@ -164,21 +150,3 @@ def copies(
 
 def _rows(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images), -1)
-
-
-def _logits(features: Features) -> np.ndarray:
-    if "logits" not in features:
-        raise UserError("the weights end before the classifier's last layer")
-    return features["logits"].astype(np.float64)
-
-
-def _attempt(compute: Callable[[], dict], names: tuple[str, ...]) -> dict[str, Any]:
-    try:
-        return {**compute(), "reasons": {}}
-    except UserError as error:
-        return dict.fromkeys(names) | {"reasons": dict.fromkeys(names, str(error))}
-
-
-def _join(*parts: dict[str, Any]) -> dict[str, Any]:
-    reasons = {name: reason for part in parts for name, reason in part["reasons"].items()}
-    return {name: value for part in parts for name, value in part.items()} | {"reasons": reasons}

@@ -4,7 +4,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gan_da_jax.metrics.over_seeds import Row, interval
+from gan_da_jax.metrics.columns import Row
+from gan_da_jax.metrics.over_seeds import interval
 
 Seeds = Sequence[Sequence[Row]]
 

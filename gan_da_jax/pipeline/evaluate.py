@@ -8,13 +8,11 @@ from gan_da_jax.data import dataset
 from gan_da_jax.errors import UserError
 from gan_da_jax.evaluation import scorer
 from gan_da_jax.files import io
-from gan_da_jax.metrics.over_seeds import value, written
+from gan_da_jax.metrics.columns import value, written
 from gan_da_jax.progress import Progress
 from gan_da_jax.runs.config import wanted_classes
 from gan_da_jax.runs.folder import Run
 from gan_da_jax.runs.read import best_steps, read
-
-_HEADLINE = {"IS": "inception_score", "real images' IS": "real_inception_score", "FID": "fid", "KID": "kid"}
 
 
 def plan(run: Run) -> list[str]:
@@ -46,7 +44,7 @@ def evaluate(run: Run) -> Iterator[str]:
     originals = dataset.originals(run.dataset)
     run.sweep()
     classifier = registry.load(settings.classifier, settings.weights, taps=())
-    tap = settings.tap or classifier.usual_tap
+    tap = settings.tap or classifier.default_tap
     classifier.require((tap,))
     todo = _todo(run, scorer.identity(run.config, classifier))
     if not todo:
@@ -54,18 +52,23 @@ def evaluate(run: Run) -> Iterator[str]:
         yield f"{run}: all checkpoints are scored already"
         return
 
-    judge = scorer.Judge(run.config, originals, classifier, what=str(run))
+    checkpoints = scorer.CheckpointScorer.prepare(run.config, originals, classifier, title=str(run))
     machine = run.visit()
     with Progress(f"{run}: scores", total=len(todo) * settings.samples) as progress:
         for step in dict.fromkeys(step for step, _ in todo):
             generator = gan.shown(run.trained_state(step))
             for repeat in (repeat for at, repeat in todo if at == step):
-                row, files = judge.score(generator, step, repeat, progress.advance)
+                row, files = checkpoints.score(generator, step, repeat, progress.advance)
                 for name, data in files.items():
                     io.write_atomic(run.workdir / name, data)
                 io.append_sealed(run.scores, row | {"environment_sha256": machine})
     run.drop_scored(best_steps(read(run.workdir, run.workdir).scores))
-    shown = ", ".join(f"{label} {written(value(row, key))}" for label, key in _HEADLINE.items())
+    shown = "; ".join(
+        f"{score.label} {written(value(row, score.key))}"
+        + (f" (real images {written(value(row, score.real))})" if score.real else "")
+        for score in registry.scores_by(classifier.name)
+        if not score.share
+    )
     yield f"{run}: step {step} by {classifier.name}, tap {tap}: {shown}"
 
 

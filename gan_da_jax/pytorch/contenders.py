@@ -114,22 +114,22 @@ def score(*, images: np.ndarray, seconds: float) -> Iterator[Any]:
     """
     network = inception_v3.ORIGINAL
     variables = jax.jit(network.init)(jax.random.key(0), np.zeros((1, inception_v3.SIZE, inception_v3.SIZE, 3)))
-    judge = Classifier(
+    classifier = Classifier(
         name="inception_v3_2015",
         prepare=inception_v3.prepare_2015,
         forward=network.apply,
         variables=variables,
         taps=network.taps,
-        usual_tap="2048",
+        default_tap="2048",
         classes=(),
         weights_sha256="",
         accuracy=None,
     )
-    extract = features.extractor(judge, ("2048", "logits"))
+    extract = features.extractor(classifier, ("2048", "logits"))
     size, endless = features.batch_size() * parallel.local_devices(), itertools.cycle(images)
 
     def work(batches: int) -> None:
-        extract(itertools.islice(endless, batches * size), lambda count: None)
+        extract(itertools.islice(endless, batches * size))
 
     start = time.perf_counter()
     work(1)

@@ -5,7 +5,10 @@ import statistics
 from collections import Counter
 from typing import Any, NamedTuple
 
-from gan_da_jax.metrics.over_seeds import CHOOSING, SCORES, Score, choose, join, value
+from gan_da_jax.classifiers.registry import scores_by
+from gan_da_jax.metrics.columns import catalogue, value
+from gan_da_jax.metrics.measure import Score
+from gan_da_jax.metrics.over_seeds import choose, join
 from gan_da_jax.runs.arm import Arm
 from gan_da_jax.runs.config import recorded
 from gan_da_jax.runs.read import RecordedRun, pooled
@@ -65,7 +68,9 @@ class ArmRuns(NamedTuple):
     @property
     def evaluated(self) -> bool:
         """Whether any of its runs has a score."""
-        return any(value(row, score.key) is not None for run in self.runs for row in run.scores for score in SCORES)
+        return any(
+            value(row, score.key) is not None for run in self.runs for row in run.scores for score in catalogue()
+        )
 
 
 class Best(NamedTuple):
@@ -118,12 +123,12 @@ class Board(NamedTuple):
     @property
     def scores(self) -> list[Score]:
         """The scores that at least one arm has; the first one leads."""
-        return [score for score in SCORES if any(score.key in standing.scores for standing in self.standings)]
+        return [one for one in scores_by(self.classifier) if any(one.key in had.scores for had in self.standings)]
 
     @property
     def deciding(self) -> Score | None:
         """The score by which one arm is better than another; None where only disputed ones were measured."""
-        return next((score for score in self.scores if score.key in CHOOSING), None)
+        return next((score for score in self.scores if score.chooses), None)
 
     @property
     def unit(self) -> str:

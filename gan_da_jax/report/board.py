@@ -5,8 +5,11 @@ import statistics
 from collections.abc import Iterator
 from typing import Any
 
+from gan_da_jax.classifiers.registry import scores_by
+from gan_da_jax.metrics.columns import value
 from gan_da_jax.metrics.comparison import rank_agreement
-from gan_da_jax.metrics.over_seeds import SCORES, Score, curve, value
+from gan_da_jax.metrics.measure import Score
+from gan_da_jax.metrics.over_seeds import curve
 from gan_da_jax.report import caveats, controls, explanation, verdict
 from gan_da_jax.report.arms import Board, Standing
 
@@ -123,7 +126,7 @@ def _resampled(standing: Standing) -> dict[str, Any] | None:
 
 def _missing(board: Board) -> list[dict[str, Any]]:
     """Why scores could not be computed: reason, names of the scores, and the arms, or none where it is all of them."""
-    labels = {score.key: score.label for score in SCORES} | {"classes": "classes of single images"}
+    labels = {score.key: score.label for score in scores_by(board.classifier)} | {"classes": "classes of single images"}
     found: dict[str, dict[str, dict]] = {}
     for standing in board.standings:
         for row in _sets(standing):

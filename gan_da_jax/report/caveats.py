@@ -2,26 +2,13 @@
 
 from collections.abc import Iterator
 
-from gan_da_jax.metrics.over_seeds import signed, written
+from gan_da_jax.classifiers.registry import caveat_on
+from gan_da_jax.metrics.columns import signed, written
 from gan_da_jax.metrics.shares import leakage, memorisation
 from gan_da_jax.report.arms import Board, Standing
 from gan_da_jax.report.controls import Against, control
 from gan_da_jax.report.health import troubles
 
-CLASSIFIERS = {
-    "inception_v3_2015": "The classifier is the network of the original Inception Score and FID, but published scores "
-    "mostly rest on 50,000 generated images: from fewer the same generator gets a lower Inception Score and a higher "
-    "FID.",
-    "inception_v3": "The classifier is the 1,000-class Inception-v3 of Keras, not the 2015 network that published "
-    "Inception Scores and FIDs are taken with: compare these numbers with each other, not with published ones.",
-    "inception_v3_torchvision": "The classifier is the 1,000-class Inception-v3 of torchvision, not the 2015 network "
-    "that published Inception Scores and FIDs are mostly taken with: compare these numbers with each other, not with "
-    "published ones.",
-}
-OTHER_CLASSIFIER = (
-    "The classifier is not the Inception network: these numbers are not comparable with any published Inception Score "
-    "or FID, only with each other."
-)
 PUBLISHED_TAP = "2048"
 OTHER_TAP = "Published FIDs compare features of tap 2048; these FIDs are of another tap and on another scale."
 NOTABLE = 0.05  # a share of samples, beyond the expected one, that is worth a word
@@ -49,7 +36,7 @@ def of_board(board: Board, against: Against) -> list[str]:
         *_disagreement(board),
         *(_collapse(best) if best else ()),
         *([OTHER_TAP] if board.classifier == "inception_v3_2015" and board.tap != PUBLISHED_TAP else ()),
-        CLASSIFIERS.get(board.classifier, OTHER_CLASSIFIER),
+        caveat_on(board.classifier),
     ]
 
 

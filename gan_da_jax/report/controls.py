@@ -1,7 +1,7 @@
 """Boards -> every arm compared with the arms that augment nothing: `none`, and `duplicate` for its further updates."""
 
 from gan_da_jax.metrics.comparison import Comparison, compare
-from gan_da_jax.metrics.over_seeds import Score
+from gan_da_jax.metrics.measure import Score
 from gan_da_jax.report.arms import Board, Standing
 
 CONTROLS = ("none", "duplicate")

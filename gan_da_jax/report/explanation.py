@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from gan_da_jax.metrics.over_seeds import Score, written
+from gan_da_jax.metrics.columns import written
+from gan_da_jax.metrics.measure import Score
 from gan_da_jax.report.arms import Board
 
 Agreement = list[tuple[Score, dict[str, Any]]]  # as from `board.agreement`

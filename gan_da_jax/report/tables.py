@@ -4,7 +4,7 @@ import csv
 import io
 from typing import Any
 
-from gan_da_jax.metrics.over_seeds import SCORES, written
+from gan_da_jax.metrics.columns import catalogue, written
 from gan_da_jax.metrics.shares import leakage, memorisation
 from gan_da_jax.report import controls
 from gan_da_jax.report.arms import ArmRuns, Best, Board, Standing
@@ -153,7 +153,7 @@ def _ends(name: str, ci95: list[float] | None) -> dict[str, float | None]:
 
 def to_text(arms: list[ArmRuns], entries: list[dict[str, Any]]) -> str:
     """Writes one aligned line for each entry, each arm that has none yet, and whatever went wrong in a training."""
-    keys = (*(score.key for score in SCORES), "real_inception_score")
+    keys = (*(score.key for score in catalogue()), "real_inception_score")
     keys = [key for key in keys if any(key in entry["scores"] for entry in entries)]
     rows = [["source", "arm", "seeds", "epoch", "classifier", "tap", *keys]]
     for entry in entries:

@@ -1,7 +1,8 @@
 """A board -> its verdict: which arm is best and by how much, whether that can be claimed, and what limits it most."""
 
+from gan_da_jax.metrics.columns import signed, written
 from gan_da_jax.metrics.comparison import LEVEL, Comparison, seeds_needed
-from gan_da_jax.metrics.over_seeds import Score, signed, written
+from gan_da_jax.metrics.measure import Score
 from gan_da_jax.report import caveats
 from gan_da_jax.report.arms import Board, Standing
 from gan_da_jax.report.controls import Against, control

@@ -20,7 +20,8 @@ from gan_da_jax.data.sources import faces
 from gan_da_jax.data.sources.images import shown
 from gan_da_jax.errors import Failure, UserError
 from gan_da_jax.files import io
-from gan_da_jax.metrics.over_seeds import SCORES, value, written
+from gan_da_jax.metrics.columns import keys as score_keys
+from gan_da_jax.metrics.columns import value, written
 from gan_da_jax.pipeline import chain
 from gan_da_jax.pipeline.train import record
 from gan_da_jax.progress import stop_requests
@@ -218,7 +219,7 @@ def _trained(run: Run) -> dict:
     """How a run ended: where, how long it took, and the scores of its last checkpoint, one for each set of samples."""
     metrics, rows = io.read_jsonl(run.metrics), io.read_jsonl(run.scores)
     last = max(row["step"] for row in rows)
-    keys = ["repeat", "classifier", "tap", *(key for one in SCORES for key in (one.key, one.real) if key)]
+    keys = ["repeat", "classifier", "tap", *score_keys()]
     return {
         "workdir": str(run),
         **{key: metrics[-1][key] for key in ("step", "kimg", "generator_loss", "discriminator_loss")},
@@ -253,7 +254,9 @@ def _table(result: dict[str, Any], sizes: str) -> str:
     for name, device in result["devices"].items():
         lines.append(f"{name}: {device}")
     for name, one in result.get("trained", {}).items():
-        shown_scores = ", ".join(f"{s.label} {written(value(one['scores'][0], s.key))}" for s in SCORES[:4])
+        row = one["scores"][0]
+        having = [score for score in classifiers.scores_by(row["classifier"]) if not score.share]
+        shown_scores = ", ".join(f"{score.label} {written(value(row, score.key))}" for score in having)
         lines.append(f"trained, {name}: step {one['step']} in {one['seconds']:.0f} s, {shown_scores}")
     return "\n".join(lines)
 

@@ -168,7 +168,7 @@ def _check_classifier(config: ConfigDict) -> None:
     classifiers.check(settings.classifier, settings.weights, tap=settings.tap)
     if classifiers.present(settings.classifier, settings.weights):
         classifier = classifiers.load(settings.classifier, settings.weights, taps=())
-        classifier.require((settings.tap or classifier.usual_tap,))
+        classifier.require((settings.tap or classifier.default_tap,))
 
 
 def _note(workdir: Path, planned: list[Planned], tried: list[str], failed: dict[str, str]) -> None:
@@ -236,12 +236,12 @@ def _seconds_an_image(config: ConfigDict) -> float | None:
     if not classifiers.present(settings.classifier, settings.weights):
         return None
     classifier = classifiers.load(settings.classifier, settings.weights, taps=())
-    tap = settings.tap or classifier.usual_tap
-    extract = features.extractor(classifier, tuple({tap, "logits"} & {*classifier.taps}))
+    tap = settings.tap or classifier.default_tap
+    extract = features.extractor(classifier, classifier.scored_taps(tap))
     images = np.zeros((features.batch_size() * parallel.local_devices(), *[config.data.image_size] * 2, 3), np.uint8)
-    extract(images, lambda count: None)  # compiles
+    extract(images)  # compiles
     start = time.monotonic()
-    extract(images, lambda count: None)
+    extract(images)
     return (time.monotonic() - start) / len(images)
 
 

@@ -3,7 +3,6 @@ import pytest
 from scipy.special import softmax
 
 from gan_da_jax.classifiers import registry as classifiers
-from gan_da_jax.classifiers.weights.published import PUBLISHED
 from gan_da_jax.data.sources import faces
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics.inception_score import inception_score
@@ -62,7 +61,7 @@ def test_logits_do_not_depend_on_the_batch(classifier, drawn):
 
 
 def test_the_second_load_finds_the_same_weights(classifier, monkeypatch):
-    monkeypatch.setattr("gan_da_jax.classifiers.weights.faces.train", None)
+    monkeypatch.setattr("gan_da_jax.classifiers.networks.faces_attributes.train", None)
     again = classifiers.load("faces_attributes", "")
     assert again.weights_sha256 == classifier.weights_sha256
     assert len(again.weights_sha256) == 64 and again.accuracy == classifier.accuracy
@@ -87,7 +86,7 @@ def test_check_tells_where_weights_come_from_and_makes_nothing(monkeypatch, tmp_
     cache = tmp_path / "cache"
     monkeypatch.setenv("GAN_DA_CACHE", str(cache))
     assert "trained" in classifiers.check("faces_attributes", "")
-    assert PUBLISHED["inception_v3"].address in classifiers.check("inception_v3", "")
+    assert classifiers.CLASSIFIERS["inception_v3"].published.address in classifiers.check("inception_v3", "")
     assert not cache.exists()
     kept = cache / "weights" / "inception_v3_weights_tf_dim_ordering_tf_kernels.h5"
     kept.parent.mkdir(parents=True)

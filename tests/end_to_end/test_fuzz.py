@@ -17,7 +17,7 @@ from PIL import Image
 
 from gan_da_jax.configs import default
 from gan_da_jax.main import main
-from gan_da_jax.metrics.over_seeds import SCORES
+from gan_da_jax.metrics.columns import catalogue
 from gan_da_jax.report import arms, board, study_file, tables
 from gan_da_jax.report.page import render
 from gan_da_jax.runs import read
@@ -249,7 +249,7 @@ class Blank(NamedTuple):
 
 
 KINDS = ("ranking", "curve", "bars", "counts", "leakage", "memorisation")
-CHARTS = {(kind, number, score.key): Blank() for kind in KINDS for number in range(4) for score in SCORES}
+CHARTS = {(kind, number, score.key): Blank() for kind in KINDS for number in range(4) for score in catalogue()}
 
 
 @fuzzed(60)

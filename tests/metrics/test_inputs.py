@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from gan_da_jax.errors import UserError
-from gan_da_jax.metrics.fid import fid
+from gan_da_jax.metrics import columns
 from gan_da_jax.metrics.inputs import matrix, pair
-from gan_da_jax.metrics.kid import kid
-from gan_da_jax.metrics.prdc import prdc
+from gan_da_jax.metrics.measure import Inputs, Reference
 
-METRICS = [fid, lambda a, b: kid(a, b, subsets=2, seed=0), prdc]
-NAMES = ["fid", "kid", "prdc"]
+MEASURES = [measure for measure in columns.MEASURES if measure.needs == "reference"]
+METRICS = [lambda a, b, of=measure: of.compute(Inputs(None, a, Reference(b), splits=1, seed=0)) for measure in MEASURES]
+NAMES = ["-".join(measure.fields) for measure in MEASURES]
 GOOD = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
 
 
@@ -40,7 +40,7 @@ def test_other_shapes_are_named(metric, shape):
 
 @pytest.mark.parametrize("metric", METRICS, ids=NAMES)
 def test_sets_of_different_layers_are_named(metric):
-    with pytest.raises(UserError, match="4 features .* 3:"):
+    with pytest.raises(UserError, match="(4 features .* 3|3 features .* 4):"):
         metric(GOOD, GOOD[:, :3])
 
 

@@ -36,13 +36,6 @@ def test_join_reads_numbers_and_means_and_keeps_the_order_of_seeds():
     assert joined["fid"] == {"mean": 60.0, "ci95": None, "values": [60.0, None, None]}
 
 
-def test_every_score_and_its_real_counterpart_is_joined():
-    keys = [key for score in over_seeds.SCORES for key in (score.key, score.real) if key]
-    assert len(set(keys)) == len(keys)
-    assert set(over_seeds.join([dict.fromkeys(keys, 1.0)])) == set(keys)
-    assert {score.better for score in over_seeds.SCORES} == {"higher", "lower", "disputed"}
-
-
 @given(st.dictionaries(st.integers(1, 9), st.lists(numbers, min_size=1, max_size=4), min_size=1), st.randoms())
 def test_curve_takes_mean_and_extremes_at_each_step_in_any_order_of_rows(course, random):
     rows = [
@@ -63,24 +56,10 @@ def test_best_is_the_lowest_and_of_equal_ones_the_earliest():
     assert over_seeds.best(rows, "fid")["step"] == 5
     assert over_seeds.best(rows, "kid") is None and over_seeds.best([], "fid") is None
     assert over_seeds.best([{"step": 1, "kid": {"mean": 0.2}}, {"step": 2, "kid": {"mean": 0.1}}], "kid")["step"] == 2
-    assert {score.better for score in over_seeds.SCORES if score.key in over_seeds.CHOOSING} == {"lower"}
 
 
 def test_curve_of_nothing_is_empty():
     assert [len(found) for found in over_seeds.curve([{"step": 1, "epoch": 1.0}], "fid", unit="epoch")] == [0, 0, 0, 0]
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(2.345, "2.35"), (123.456, "123.46"), (0.053, "0.0530"), (-3.0, "-3.00"), (17093.6, "17,094"), (None, "–")],
-)
-def test_written(number, text):
-    assert over_seeds.written(number) == text
-
-
-@pytest.mark.parametrize(("number", "text"), [(-11.8, "−11.80"), (0.053, "+0.0530"), (0.0, "+0.00")])
-def test_signed(number, text):
-    assert over_seeds.signed(number) == text
 
 
 def test_pool_averages_scores_over_the_sets_that_have_them():

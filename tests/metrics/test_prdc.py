@@ -1,3 +1,5 @@
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,7 +7,25 @@ from hypothesis import strategies as st
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import prdc as module
-from gan_da_jax.metrics.prdc import Prdc, prdc
+from gan_da_jax.metrics.prdc import density_and_coverage, radii, share_inside
+
+
+class Four(NamedTuple):
+    """The four scores, in one value."""
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def prdc(real, fake, precision_k=3, density_k=5):
+    """All four, each as its measure computes it."""
+    return Four(
+        share_inside(fake, real, radii(real, k=precision_k, name="real")),
+        share_inside(real, fake, radii(fake, k=precision_k, name="generated")),
+        *density_and_coverage(real, fake, radii(real, k=density_k, name="real"), k=density_k),
+    )
 
 
 def brute_force(real, fake, precision_k, density_k):
@@ -21,7 +41,7 @@ def brute_force(real, fake, precision_k, density_k):
     near_real, near_fake, far_real = radii(real, precision_k), radii(fake, precision_k), radii(real, density_k)
     between = [squares(x, fake) for x in real]
     pairs = [(i, j) for i in range(len(real)) for j in range(len(fake))]
-    return Prdc(
+    return Four(
         len({j for i, j in pairs if between[i][j] <= near_real[i]}) / len(fake),
         len({i for i, j in pairs if between[i][j] <= near_fake[j]}) / len(real),
         sum(between[i][j] < far_real[i] for i, j in pairs) / (density_k * len(fake)),
@@ -113,12 +133,12 @@ def test_precision_and_recall_are_not_swapped():
 
 def test_equal_sets_score_one():
     x = np.random.default_rng(0).normal(size=(60, 16)).astype(np.float32)
-    assert prdc(x, x) == Prdc(1, 1, 1, 1)
+    assert prdc(x, x) == Four(1, 1, 1, 1)
 
 
 def test_sets_apart_score_zero():
     x = np.random.default_rng(0).normal(size=(30, 16)).astype(np.float32)
-    assert prdc(x, x + 100) == Prdc(0, 0, 0, 0)
+    assert prdc(x, x + 100) == Four(0, 0, 0, 0)
 
 
 def test_a_collapsed_generator_keeps_precision_and_density_and_loses_the_rest():

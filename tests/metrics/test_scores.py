@@ -2,19 +2,32 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from gan_da_jax.metrics import scores
+from gan_da_jax.metrics import columns, fid, prdc, scores
 from gan_da_jax.metrics.inception_score import inception_score
+from gan_da_jax.metrics.measure import Measure, Reference, Score
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(60, 8)).astype(np.float32), RNG.normal(0.3, 1.2, size=(40, 8)).astype(np.float32)
 
 
-def against(a, b, **changes):
-    return scores.against({"64": a}, None if b is None else {"64": b}, **{"tap": "64", "seed": 0, **changes})
+CLASSES = ("inception_score", "inception_score_1", "inception_score_1_interval")
 
 
-def of_classes(logits, **changes):
-    return scores.of_classes({"logits": logits}, **{"splits": 10, "seed": 0, "shuffle": True, **changes})
+def part(found, names):
+    """The fields of these names, or of all others, and their reasons."""
+    reasons = {name: reason for name, reason in found["reasons"].items() if name in names}
+    return {name: value for name, value in found.items() if name in names} | {"reasons": reasons}
+
+
+def against(a, b, tap="64"):
+    reference = None if b is None else Reference(b)
+    found = scores.of_set({"64": a}, reference, tap=tap, splits=1, seed=0)
+    return part(found, found.keys() - {*CLASSES, "reasons"})
+
+
+def of_classes(logits, splits=10, seed=0, shuffle=True):
+    found = scores.of_set({"logits": logits}, None, tap=None, splits=splits, seed=seed, shuffle=shuffle)
+    return part(found, CLASSES)
 
 
 def brute_force(real, fake):
@@ -98,8 +111,8 @@ def test_sorted_images_are_shuffled_as_torch_fidelity_does():
 
 
 def test_without_logits_there_are_no_scores_of_classes():
-    found = scores.of_classes({"64": A}, splits=1, seed=0, shuffle=False)
-    assert found.pop("reasons").keys() == found.keys() and set(found.values()) == {None}
+    found = part(scores.of_set({"64": A}, None, tap=None, splits=1, seed=0), CLASSES)
+    assert found.pop("reasons").keys() == found.keys() == {*CLASSES} and set(found.values()) == {None}
     found = scores.of_each_image({"64": A}, names=(), wanted=())
     assert found["classes"] is None and "last layer" in found["reasons"]["classes"]
 
@@ -130,3 +143,44 @@ def test_copies_are_shares_with_what_is_expected_or_a_reason():
     assert found["reasons"] == {
         "memorisation": "2 images are too few to know how near real ones come to each other: 3 are needed"
     }
+
+
+def test_what_depends_on_the_reference_alone_is_computed_once(monkeypatch):
+    calls = []
+    for module, name in ((fid, "statistics"), (prdc, "radii")):
+        own = getattr(module, name)
+
+        def counted(x, own=own, **options):
+            calls.append((own.__name__, x is B))
+            return own(x, **options)
+
+        monkeypatch.setattr(module, name, counted)
+    reference = Reference(B)
+    first = scores.of_set({"64": A}, reference, tap="64", splits=1, seed=0)
+    once = calls.count(("statistics", True)), calls.count(("radii", True))
+    assert once == (1, 2)  # the radii of precision and of density
+    assert scores.of_set({"64": A}, reference, tap="64", splits=1, seed=0) == first
+    assert (calls.count(("statistics", True)), calls.count(("radii", True))) == once
+
+
+def test_the_real_images_own_scores_are_under_fields_of_their_own():
+    found = scores.of_real({"logits": A}, splits=2, seed=0)
+    same = scores.of_set({"logits": A}, None, tap=None, splits=2, seed=0)
+    assert found.pop("reasons") == {}
+    assert found == {f"real_{name}": same[name] for name in ("inception_score", "inception_score_1")}
+    found = scores.of_real({"logits": A[:1]}, splits=2, seed=0)
+    assert found["real_inception_score"] is None and "1 images" in found["reasons"]["real_inception_score"]
+    assert found["reasons"].keys() == {"real_inception_score"}
+
+
+def test_a_further_measure_is_computed_listed_and_joined(monkeypatch):
+    """One measure in the table is enough: nothing else names it."""
+
+    def compute(inputs):
+        return {"gap": float(abs(inputs.features.mean() - inputs.reference.features.mean()))}
+
+    own = Measure((Score("gap", "Gap", "lower", "nobody", share=True),), "reference", compute)
+    monkeypatch.setattr(columns, "MEASURES", (*columns.MEASURES, own))
+    found = against(A, B)
+    assert found["gap"] == pytest.approx(abs(A.mean() - B.mean())) and columns.keys()[-1] == "gap"
+    assert against(A, None)["reasons"]["gap"] == "there is no reference to compare with"

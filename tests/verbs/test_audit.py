@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from gan_da_jax.audit import bundle as bundles
-from gan_da_jax.classifiers.weights import faces as faces_attributes
+from gan_da_jax.classifiers import registry as classifiers
 from gan_da_jax.devices import parallel
 from gan_da_jax.files import checkpoint, io
 from gan_da_jax.main import main
@@ -385,11 +385,13 @@ def test_a_tampering_of_a_study_is_named(name, copy, capsys, monkeypatch, drawn)
 
 
 def test_other_weights_of_the_classifier_are_named(copy, tmp_path, capsys, monkeypatch):
-    with np.load(faces_attributes.path()) as arrays:
+    with np.load(classifiers.trained_here("faces_attributes")) as arrays:
         kept = dict(arrays)
     name = next(name for name in kept if name.endswith("bias"))
     io.save_arrays(tmp_path / "other.npz", **kept | {name: kept[name] + 1})
-    monkeypatch.setattr(faces_attributes, "path", lambda: tmp_path / "other.npz")
+    entry = classifiers.CLASSIFIERS["faces_attributes"]
+    other = entry._replace(trained=entry.trained._replace(path=lambda: tmp_path / "other.npz"))
+    monkeypatch.setitem(classifiers.CLASSIFIERS, "faces_attributes", other)
     assert main(["audit", f"--workdir={copy / RUN}", "--step=6"]) == 1
     assert "faces_attributes has other weights" in capsys.readouterr().err
 

@@ -15,7 +15,6 @@ import pytest
 from gan_da_jax.classifiers import registry as classifiers
 from gan_da_jax.classifiers.networks import inception_v3, resnet50
 from gan_da_jax.classifiers.weights import download
-from gan_da_jax.classifiers.weights.published import PUBLISHED
 from gan_da_jax.devices import parallel
 from gan_da_jax.files import checkpoint, io, torch_file
 from gan_da_jax.main import main
@@ -24,6 +23,7 @@ from gan_da_jax.runs import networks
 from gan_da_jax.runs.folder import Run
 from helpers import configured, refused
 
+PUBLISHED = {name: entry.published for name, entry in classifiers.CLASSIFIERS.items() if entry.published}
 NETWORKS = {"resnet50": resnet50.ResNet50(), "inception_v3_2015": inception_v3.ORIGINAL}
 
 
@@ -93,6 +93,12 @@ def torch_part(torch_tensors, tmp_path_factory):
     return path
 
 
+def publish(monkeypatch, published):
+    """Has ResNet-50 published as another file."""
+    entry = classifiers.CLASSIFIERS["resnet50"]._replace(published=published)
+    monkeypatch.setitem(classifiers.CLASSIFIERS, "resnet50", entry)
+
+
 def same(a, b):
     a, b = (flax.traverse_util.flatten_dict(classifier.variables) for classifier in (a, b))
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
@@ -137,7 +143,7 @@ def test_fetch_downloads_once(folder, monkeypatch, capsys):
                 hash=f"md5:{hashlib.md5(b'weights').hexdigest()}",
                 size=7,
             )
-            monkeypatch.setitem(PUBLISHED, "resnet50", published)
+            publish(monkeypatch, published)
             assert main(["weights", "fetch", "resnet50", "--dry_run"]) == 0
             assert f"would download {published.address}" in capsys.readouterr().out and not folder.exists()
             assert main(["weights", "fetch", "resnet50"]) == 0
@@ -201,7 +207,7 @@ def test_check_says_what_a_file_is(tmp_path, keras_file, torch_whole, torch_part
 
     content = keras_file.read_bytes()
     entry = PUBLISHED["resnet50"]._replace(size=len(content), hash=f"md5:{hashlib.md5(content).hexdigest()}")
-    monkeypatch.setitem(PUBLISHED, "resnet50", entry)
+    publish(monkeypatch, entry)
     assert main(["weights", "check", str(keras_file)]) == 0
     assert "it is the published file of resnet50" in capsys.readouterr().out
 

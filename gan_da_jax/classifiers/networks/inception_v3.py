@@ -153,7 +153,7 @@ def _stages(kind, last_kind):
 
 @jax.jit
 def prepare(images: jax.Array) -> jax.Array:
-    """Turns uint8 [b, H, W, 3] into the input of `KERAS` and `TORCHVISION`, float32 [b, 299, 299, 3] in -1..1.
+    """Turn uint8 [b, H, W, 3] into the input of `KERAS` and `TORCHVISION`, float32 [b, 299, 299, 3] in -1..1.
 
     The resize is `jax.image.resize(..., "bilinear")`: half-pixel centres, and a triangle widened against aliasing when
     the image shrinks; nothing is cropped. Images of 299x299 pixels keep their pixels. Torchvision's published weights
@@ -165,7 +165,7 @@ def prepare(images: jax.Array) -> jax.Array:
 
 @jax.jit
 def prepare_2015(images: jax.Array) -> jax.Array:
-    """Turns uint8 [b, H, W, 3] into the input of `ORIGINAL`, float32 [b, 299, 299, 3] in -1..1.
+    """Turn uint8 [b, H, W, 3] into the input of `ORIGINAL`, float32 [b, 299, 299, 3] in -1..1.
 
     The resize is TensorFlow 1's bilinear one: the pixel i of 299 comes from the place i * H / 299, between its two
     neighbours, however much the image shrinks. Then 128 is subtracted and the rest divided by 128.
@@ -189,7 +189,7 @@ def fold(
     moving_variance: np.ndarray,
     gamma: np.ndarray | float = 1.0,
 ) -> dict[str, np.ndarray]:
-    """Folds a BatchNorm into the convolution before it.
+    """Fold a BatchNorm into the convolution before it.
 
     Args:
         kernel: float [h, w, in, out].
@@ -224,7 +224,7 @@ def _weights(step, x):
 
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: str) -> jax.Array:
-    """Convolves float32 [b, H, W, in] with [h, w, in, out], in the form that runs fastest on the default backend."""
+    """Convolve float32 [b, H, W, in] with [h, w, in, out], in the form that runs fastest on the default backend."""
     height, width, channels, _ = kernel.shape
     if (height, width) == (1, 1):
         return x @ kernel[0, 0]
@@ -249,7 +249,7 @@ def _convolve(x, kernel, stride, padding):
 
 
 def pool(x: jax.Array, step: Pool) -> jax.Array:
-    """Pools float32 [b, H, W, C]."""
+    """Pool float32 [b, H, W, C]."""
     # As sums and maxima of shifted images, ten times faster on XLA's CPU backend than `lax.reduce_window`.
     combine, fill = (jnp.maximum, -np.inf) if step.kind == "max" else (jnp.add, 0)
     pixels = np.ones((1, *x.shape[1:3], 1), np.float32)
@@ -310,7 +310,7 @@ def _run_parallel(branches, x):
 
 
 class InceptionV3(nn.Module):
-    """The network of a table; its parameters are those of the convolutions, by name, and the last layer's, `logits`.
+    """The network of a table; its parameters are the convolutions', by name, and the last layer's, `logits`.
 
     Attributes:
         stages: pairs of a tap, the name under which a stage's output can be had, and the stage's steps.
@@ -324,11 +324,11 @@ class InceptionV3(nn.Module):
 
     @property
     def taps(self) -> tuple[str, ...]:
-        """What can be asked for, from the input on."""
+        """List what can be asked for, from the input on."""
         return (*(tap for tap, _ in self.stages), "logits")
 
     def convolutions(self) -> Iterator[tuple[str, Conv]]:
-        """All convolutions in the table's order, each with the first tap that needs it."""
+        """Yield all convolutions in the table's order, each with the first tap that needs it."""
 
         def walk(steps):
             for step in steps:
@@ -344,7 +344,7 @@ class InceptionV3(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, taps: tuple[str, ...] = ("logits",)) -> dict[str, jax.Array]:
-        """Maps prepared images to what is asked for, and computes and needs the weights of nothing beyond it.
+        """Map prepared images to the features asked for; what lies beyond them is not computed and needs no weights.
 
         Args:
             x: float32 [b, 299, 299, 3] in -1..1.

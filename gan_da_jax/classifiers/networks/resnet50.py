@@ -3,24 +3,32 @@
 It is the first version, with the stride in the first 1x1 convolution of a block; every convolution has its own bias.
 """
 
+from pathlib import Path
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_da_jax.classifiers.backbone import Backbone, Weights
+from gan_da_jax.classifiers.weights import class_names
+from gan_da_jax.classifiers.weights.published import Published
+from gan_da_jax.errors import UserError
+from gan_da_jax.files import keras_h5
+
 SIZE = 224
 CLASSES = 1000
 EPSILON = 1.001e-5  # of every BatchNorm
 STACKS = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # width of the blocks, their number, stride of the first
-_BGR_MEAN = (103.939, 116.779, 123.68)  # of ImageNet, as its first Caffe networks had it
+_BGR_MEAN = (103.939, 116.779, 123.68)  # of ImageNet, as the first Caffe networks had it
 
 
 @jax.jit
 def prepare(images: jax.Array) -> jax.Array:
-    """Turns uint8 RGB [b, H, W, 3] of any size into the network's input: float32 BGR [b, 224, 224, 3] around 0.
+    """Turn uint8 RGB [b, H, W, 3] of any size into the network's input: float32 BGR [b, 224, 224, 3] around 0.
 
     The resize is `jax.image.resize(..., "bilinear")`: half-pixel centres, and a triangle widened against aliasing when
-    the image shrinks. Images of 224x224 pixels keep their pixels. The mean of ImageNet is taken away from each channel;
+    the image shrinks. Images of 224x224 pixels keep their pixels. The mean of ImageNet is subtracted from each channel;
     nothing is scaled.
     """
     resized = jax.image.resize(images.astype(jnp.float32), (images.shape[0], SIZE, SIZE, 3), "bilinear")
@@ -35,7 +43,7 @@ def fold(
     moving_mean: np.ndarray,
     moving_variance: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Folds a BatchNorm into the convolution before it.
+    """Fold a BatchNorm into the convolution before it.
 
     Args:
         kernel: float [h, w, in, out].
@@ -84,12 +92,12 @@ class ResNet50(nn.Module):
 
     @property
     def taps(self) -> tuple[str, ...]:
-        """What can be asked for, from the input on."""
+        """List what can be asked for, from the input on."""
         return ("2048", "logits")
 
     @nn.compact
     def __call__(self, x: jax.Array, taps: tuple[str, ...] = ("logits",)) -> dict[str, jax.Array]:
-        """Maps prepared images to what is asked for.
+        """Map prepared images to what is asked for.
 
         Args:
             x: float32 [b, 224, 224, 3], as from `prepare`.
@@ -116,3 +124,68 @@ def _block(x, width, stride, name, *, widen):
     y = nn.relu(Unit(width, 1, stride, name=f"{name}_1")(x))
     y = nn.relu(Unit(width, 3, name=f"{name}_2")(y))
     return nn.relu(shortcut + Unit(4 * width, 1, name=f"{name}_3")(y))
+
+
+_NETWORK = ResNet50()
+
+
+def read(path: str | Path) -> Weights:
+    """Read a Keras weight file of `ResNet50` with its top.
+
+    Layers are matched by their names, and every shape is checked. Only the last one may have any name: Keras has called
+    it `probs` and `predictions`.
+
+    Args:
+        path: the published file, or one that any Keras wrote; see `keras_h5`.
+
+    Returns:
+        Flax variables of `ResNet50`, float32 NumPy arrays, and all its taps.
+
+    Raises:
+        UserError: as `keras_h5.read_layers`, or layers or tensors are missing, surplus or of another shape.
+    """
+    layers = keras_h5.read_layers(path)
+    try:
+        return Weights({"params": _params(layers)}, _NETWORK.taps)
+    except UserError as error:
+        raise UserError(f"{path} does not hold Keras' ResNet50 with 1,000 classes: {error}") from None
+
+
+def _params(layers: keras_h5.Layers) -> dict:
+    image = jax.ShapeDtypeStruct((1, SIZE, SIZE, 3), np.float32)
+    expected = jax.eval_shape(_NETWORK.init, jax.random.key(0), image)["params"]
+    shapes = {unit: {name: array.shape for name, array in arrays.items()} for unit, arrays in expected.items()}
+    top = shapes.pop("logits")
+    params = {}
+    for unit, shape in shapes.items():
+        convolution, norm = f"{unit}_conv", f"{unit}_bn"
+        keras_h5.require(layers, convolution, shape)
+        statistics = dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance"), shape["bias"])
+        keras_h5.require(layers, norm, statistics)
+        params[unit] = fold(**layers[convolution], **layers[norm])
+    others = layers.keys() - {f"{unit}_{kind}" for unit in shapes for kind in ("conv", "bn")}
+    if len(others) != 1:
+        more = f"it has the layers {', '.join(sorted(others))}" if others else "it has no layer"
+        raise UserError(f"{more} beside the convolutions and BatchNorms, where exactly one, the classifier, must be")
+    (last,) = others
+    keras_h5.require(layers, last, top)
+    return params | {"logits": layers[last]}
+
+
+BACKBONE = Backbone(
+    name="resnet50",
+    network=_NETWORK,
+    prepare=prepare,
+    taps=_NETWORK.taps,
+    default_tap="2048",
+    read=read,
+    classes=class_names.CLASSES,
+    published=Published(
+        address="https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
+        "resnet50_weights_tf_dim_ordering_tf_kernels.h5",
+        hash="md5:2cb95161c43110f7111970584f804107",
+        size=102_967_424,
+        licence="Apache-2.0",
+        purpose="ResNet-50 of Keras, 1,000 ImageNet classes: class probabilities of single images",
+    ),
+)

@@ -1,4 +1,4 @@
-"""A small classifier of the procedural faces: enough for twelve classes that differ in hair and accessory."""
+"""A small network: the classifier of the procedural faces and of every leakage meter."""
 
 import flax.linen as nn
 import jax
@@ -13,7 +13,7 @@ _kernel_init = nn.initializers.he_uniform()
 
 @jax.jit
 def prepare(images: jax.Array) -> jax.Array:
-    """Turns uint8 [b, H, W, 3] of any size into the network's input, float32 [b, 32, 32, 3] in -1..1.
+    """Turn uint8 [b, H, W, 3] of any size into the network's input, float32 [b, 32, 32, 3] in -1..1.
 
     The resize is `jax.image.resize(..., "bilinear")`: half-pixel centres, and a triangle widened against aliasing when
     the image shrinks.
@@ -43,7 +43,7 @@ class Attributes(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, taps: tuple[str, ...] = ("logits",)) -> dict[str, jax.Array]:
-        """Maps prepared images, float32 [b, 32, 32, 3] in -1..1, to what is asked for.
+        """Map prepared images, float32 [b, 32, 32, 3] in -1..1, to what is asked for.
 
         Args:
             x: the images.

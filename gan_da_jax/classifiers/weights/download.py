@@ -1,4 +1,4 @@
-"""Fetches published weights once, and never keeps a file that is not the published one under its name."""
+"""Fetch published weights once, and never keeps a file that is not the published one under its name."""
 
 import fcntl
 import hashlib
@@ -8,7 +8,7 @@ import os
 import urllib.request
 from pathlib import Path, PurePosixPath
 
-from gan_da_jax.classifiers.weights.published import PUBLISHED, Published
+from gan_da_jax.classifiers.weights.published import Published
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.progress import Progress
@@ -18,46 +18,49 @@ _TIMEOUT = 30  # seconds without an answer
 
 
 def destination(published: Published) -> Path:
-    """Where the file is kept, and where a user may put it by hand."""
+    """Say where the file is kept, and where a user may put it by hand."""
     return io.cache_dir() / "weights" / PurePosixPath(published.address).name
 
 
 def part(path: Path) -> Path:
-    """Where what has come of an interrupted download of `path` waits for the next call."""
+    """Say where the beginning of an interrupted download of `path` waits for the next call."""
     return path.with_name(f"{path.name}.part")
 
 
 def converted(name: str) -> Path:
-    """Where a converted file of the weights `name` is kept, to be used where the published one is not there."""
+    """Say where a converted file of the weights `name` is kept; it is used where the published one is not there."""
     return io.cache_dir() / "weights" / f"{name}.safetensors"
 
 
 def is_published(path: Path, published: Published) -> bool:
-    """Whether the file at `path` is the published one, by its length and hash."""
+    """Tell whether the file at `path` is the published one, by its length and hash."""
     return path.stat().st_size == published.size and _hash(path, published) == published.hash
 
 
-def kept(name: str) -> Path | None:
-    """Where the weights `name` lie in the cache, the published file before a converted one; None if neither is."""
-    return next((path for path in (destination(PUBLISHED[name]), converted(name)) if path.exists()), None)
+def kept(name: str, published: Published) -> Path | None:
+    """Find the weights `name` in the cache, the published file before a converted one; None if neither is there."""
+    return next((path for path in (destination(published), converted(name)) if path.exists()), None)
 
 
-def find(name: str) -> Path:
-    """Returns the path of the weights `name`, as `kept`, or else as `fetch`; UserError as there."""
-    path = kept(name)
-    return path if path == converted(name) else fetch(name)
+def find(name: str, published: Published) -> Path:
+    """Return the path of the weights `name`, as `kept`, or else as `fetch`; UserError as there."""
+    path = kept(name, published)
+    return path if path == converted(name) else fetch(name, published)
 
 
-def fetch(name: str) -> Path:
-    """Returns the path of the published weights `name`, downloading them first if they are not there.
+def fetch(name: str, published: Published) -> Path:
+    """Return the path of published weights, downloading them first if they are not there.
 
     The next call goes on from where a download was interrupted. Several processes may fetch the same at once.
+
+    Args:
+        name: of the network.
+        published: the file.
 
     Raises:
         UserError: the address cannot be reached, the transfer breaks off, the file's hash is not the published one, or
             the cache cannot be written to.
     """
-    published = PUBLISHED[name]
     path = destination(published)
     if path.exists():
         found = _hash(path, published)
@@ -74,10 +77,10 @@ def fetch(name: str) -> Path:
 
 
 def _fetch(name: str, published: Published, path: Path) -> None:
-    partial = part(path)  # written in place, so that whatever ends the process leaves what there is of it
+    partial = part(path)  # written in place, so that its beginning stays, whatever ends the process
     partial.parent.mkdir(parents=True, exist_ok=True)
     with open(partial, "ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another process that downloads the file is waited for
+        fcntl.flock(lock, fcntl.LOCK_EX)  # wait for another process that downloads the file
         if path.exists():
             return
         try:
@@ -97,7 +100,7 @@ def _fetch(name: str, published: Published, path: Path) -> None:
 
 
 def _download(name: str, published: Published, temporary: Path, path: Path) -> None:
-    """Appends to `temporary` what is missing, or all of it where the server cannot begin in the middle."""
+    """Append to `temporary` what is missing, or everything where the server cannot begin in the middle."""
     by_hand = (
         f"download it elsewhere and put it at {path}, or give the file with --weights=FILE (score) or "
         f"--config.evaluate.weights=FILE (evaluate)"
@@ -121,12 +124,12 @@ def _download(name: str, published: Published, temporary: Path, path: Path) -> N
             progress.close()
     except (OSError, http.client.HTTPException) as error:
         if getattr(error, "code", None) == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            os.truncate(temporary, 0)  # it is not a beginning of what the server has now
+            os.truncate(temporary, 0)  # it is longer than the server's file, so it is no beginning of it
         raise UserError(f"cannot download {published.address} ({error}): {by_hand}") from None
     if received < published.size:
         raise UserError(
-            f"{published.address} broke off after {received} of {published.size} bytes: try again, which goes on from "
-            f"there, or {by_hand}"
+            f"{published.address} broke off after {received} of {published.size} bytes: try again (it continues "
+            f"from there), or {by_hand}"
         )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from gan_da_jax.classifiers.backbone import Weights
 from gan_da_jax.classifiers.networks import inception_v3
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import keras_h5, torch_file
@@ -13,8 +14,8 @@ from gan_da_jax.files import keras_h5, torch_file
 _NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 
 
-def load_keras(path: str | Path) -> dict:
-    """Reads a Keras weight file of `InceptionV3` with its top.
+def read_keras(path: str | Path) -> Weights:
+    """Read a Keras weight file of `InceptionV3` with its top.
 
     Convolutions and BatchNorms are matched by their order of creation, and every shape is checked. A file lists layers
     in another order, along the graph.
@@ -23,23 +24,23 @@ def load_keras(path: str | Path) -> dict:
         path: the published file, or one that any Keras wrote; see `keras_h5`.
 
     Returns:
-        Flax variables of `inception_v3.KERAS`, float32 NumPy arrays.
+        Flax variables of `inception_v3.KERAS`, float32 NumPy arrays, and all its taps.
 
     Raises:
         UserError: as `keras_h5.read_layers`, or layers or tensors are missing, surplus or of another shape.
     """
     layers = keras_h5.read_layers(path)
     try:
-        return {"params": _from_keras(layers)}
+        return Weights({"params": _from_keras(layers)}, inception_v3.KERAS.taps)
     except UserError as error:
         raise UserError(f"{path} does not hold Keras' Inception v3 with 1,000 classes: {error}") from None
 
 
-def load_torch(path: str | Path, network: inception_v3.InceptionV3) -> tuple[dict, tuple[str, ...]]:
-    """Reads a `.pth` or `.safetensors` file with the names that torchvision, pytorch-fid and torch-fidelity use.
+def read_torch(path: str | Path, network: inception_v3.InceptionV3) -> Weights:
+    """Read a `.pth` or `.safetensors` file with the names that torchvision, pytorch-fid and torch-fidelity use.
 
-    The file may end before the network does: then its variables serve the taps that need no more than it holds. What
-    torchvision's network has for training only, `AuxLogits`, is passed over, and so is a bias that the network ignores.
+    The file may end before the network does: then its variables serve the taps that need no more than it holds.
+    `AuxLogits`, which torchvision's network has for training only, is ignored, and so is a bias that the network lacks.
 
     Args:
         path: the file; see `torch_file`.
@@ -63,7 +64,7 @@ def load_torch(path: str | Path, network: inception_v3.InceptionV3) -> tuple[dic
     taps = network.taps[: network.taps.index(unreached[0])] if unreached else network.taps
     if not taps:
         raise UserError(f"{path} holds too little of Inception v3 to reach its first tap, {network.taps[0]}")
-    return {"params": params}, taps
+    return Weights({"params": params}, taps)
 
 
 def _shapes(network: inception_v3.InceptionV3) -> dict[str, dict[str, tuple[int, ...]]]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gan_da_jax.metrics.over_seeds import written
+from gan_da_jax.metrics.columns import written
 from gan_da_jax.report.charts.figures import (
     COLOURS,
     DIRECTIONS,

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_da_jax.metrics.over_seeds import Score, curve, written
+from gan_da_jax.metrics.columns import written
+from gan_da_jax.metrics.measure import Score
+from gan_da_jax.metrics.over_seeds import curve
 from gan_da_jax.metrics.shares import leakage, memorisation
 from gan_da_jax.report.arms import ArmRuns, Board, Standing
 from gan_da_jax.report.charts import bars, figures, probabilities, sheets

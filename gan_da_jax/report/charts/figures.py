@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from gan_da_jax.metrics.over_seeds import Curve, written
+from gan_da_jax.metrics.columns import written
+from gan_da_jax.metrics.over_seeds import Curve
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers, without their yellow: too pale for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import jinja2
 
+from gan_da_jax.metrics.columns import signed, written
 from gan_da_jax.metrics.comparison import LEVEL, seeds_needed
-from gan_da_jax.metrics.over_seeds import signed, written
 from gan_da_jax.report import pictures
 from gan_da_jax.report.arms import ArmRuns, Board, differing
 from gan_da_jax.report.board import account_of

@@ -9,8 +9,9 @@ import threading
 
 import pytest
 
+from gan_da_jax.classifiers.registry import CLASSIFIERS
 from gan_da_jax.classifiers.weights import download
-from gan_da_jax.classifiers.weights import published as registry
+from gan_da_jax.classifiers.weights.published import Published
 from gan_da_jax.errors import UserError
 
 CONTENT = bytes(range(256)) * 10_000  # more than one chunk
@@ -61,130 +62,121 @@ def folder(monkeypatch, tmp_path):
     return tmp_path / "weights"
 
 
-@pytest.fixture
-def publish(monkeypatch):
-    def publish(port, name):
-        published = registry.Published(
-            address=f"http://127.0.0.1:{port}/{name}",
-            hash=f"md5:{hashlib.md5(CONTENT).hexdigest()}",
-            size=len(CONTENT),
-            licence="",
-            purpose="",
-        )
-        monkeypatch.setitem(registry.PUBLISHED, "x", published)
-
-    return publish
+def publish(port, name):
+    """A published file that nobody has but a server on this port."""
+    digest = hashlib.md5(CONTENT).hexdigest()
+    return Published(f"http://127.0.0.1:{port}/{name}", f"md5:{digest}", len(CONTENT), licence="", purpose="")
 
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_good_file_is_fetched_once(server, folder, publish):
-    publish(server.server_port, "good.h5")
-    assert download.fetch("x") == folder / "good.h5"
+def test_a_good_file_is_fetched_once(server, folder):
+    published = publish(server.server_port, "good.h5")
+    assert download.fetch("x", published) == folder / "good.h5"
     assert (folder / "good.h5").read_bytes() == CONTENT
-    assert download.fetch("x") == folder / "good.h5"
+    assert download.fetch("x", published) == folder / "good.h5"
     assert names(folder) == ["good.h5"]
     assert server.starts == [0]
 
 
-def test_a_file_put_there_by_hand_is_used_if_it_is_the_published_one(server, folder, publish):
-    publish(server.server_port, "good.h5")
+def test_a_file_put_there_by_hand_is_used_if_it_is_the_published_one(server, folder):
+    published = publish(server.server_port, "good.h5")
     folder.mkdir()
     (folder / "good.h5").write_bytes(CONTENT)
-    assert download.fetch("x") == folder / "good.h5"
+    assert download.fetch("x", published) == folder / "good.h5"
     (folder / "good.h5").write_bytes(CONTENT[1:])
     with pytest.raises(UserError, match=r"good\.h5 has md5:\w+, but md5:\w+ is published"):
-        download.fetch("x")
+        download.fetch("x", published)
     assert server.starts == []
 
 
 @pytest.mark.parametrize("name", ["wrong.h5", "longer.h5"])
-def test_another_file_is_refused_and_kept_aside(server, folder, publish, name):
-    publish(server.server_port, name)
+def test_another_file_is_refused_and_kept_aside(server, folder, name):
+    published = publish(server.server_port, name)
     with pytest.raises(UserError, match=rf"is published.*{name}\.refused"):
-        download.fetch("x")
+        download.fetch("x", published)
     assert names(folder) == [f"{name}.refused"]
 
 
-def test_a_transfer_that_breaks_off_goes_on_from_there(server, folder, publish):
-    publish(server.server_port, "good.h5")
+def test_a_transfer_that_breaks_off_goes_on_from_there(server, folder):
+    published = publish(server.server_port, "good.h5")
     server.cuts = [1_000_000, 2_000_001]
     for cut in list(server.cuts):
         with pytest.raises(UserError, match=f"broke off after {cut} of {len(CONTENT)} bytes: try again"):
-            download.fetch("x")
+            download.fetch("x", published)
         assert names(folder) == ["good.h5.part"]
         assert (folder / "good.h5.part").read_bytes() == CONTENT[:cut]
-    assert download.fetch("x").read_bytes() == CONTENT
+    assert download.fetch("x", published).read_bytes() == CONTENT
     assert names(folder) == ["good.h5"]
     assert server.starts == [0, 1_000_000, 2_000_001]
 
 
-def test_a_server_without_ranges_sends_it_all_again(server, folder, publish):
-    publish(server.server_port, "whole.h5")
+def test_a_server_without_ranges_sends_it_all_again(server, folder):
+    published = publish(server.server_port, "whole.h5")
     server.cuts = [1_000_000]
     with pytest.raises(UserError, match="broke off"):
-        download.fetch("x")
-    assert download.fetch("x").read_bytes() == CONTENT
+        download.fetch("x", published)
+    assert download.fetch("x", published).read_bytes() == CONTENT
     assert names(folder) == ["whole.h5"]
 
 
-def test_an_interrupted_transfer_goes_on_from_there(server, folder, publish, monkeypatch):
+def test_an_interrupted_transfer_goes_on_from_there(server, folder, monkeypatch):
     def interrupt(self, count):
         raise KeyboardInterrupt
 
-    publish(server.server_port, "good.h5")
+    published = publish(server.server_port, "good.h5")
     with monkeypatch.context() as patch:
         patch.setattr(download.Progress, "advance", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            download.fetch("x")
+            download.fetch("x", published)
     assert names(folder) == ["good.h5.part"]
-    assert download.fetch("x").read_bytes() == CONTENT
+    assert download.fetch("x", published).read_bytes() == CONTENT
     assert server.starts == [0, 1 << 20]
 
 
 @pytest.mark.parametrize("beginning", [CONTENT[1:1_000_000], CONTENT + b"more", CONTENT[::-1]])
-def test_a_wrong_beginning_is_refused_and_the_next_call_starts_anew(server, folder, publish, beginning):
-    publish(server.server_port, "good.h5")
+def test_a_wrong_beginning_is_refused_and_the_next_call_starts_anew(server, folder, beginning):
+    published = publish(server.server_port, "good.h5")
     folder.mkdir()
     (folder / "good.h5.part").write_bytes(beginning)
     with pytest.raises(UserError, match=r"is published.*good\.h5\.refused"):
-        download.fetch("x")
+        download.fetch("x", published)
     assert names(folder) == ["good.h5.refused"]
-    assert download.fetch("x").read_bytes() == CONTENT
+    assert download.fetch("x", published).read_bytes() == CONTENT
 
 
-def test_a_beginning_longer_than_the_servers_file_is_not_kept(server, folder, publish):
-    publish(server.server_port, "short.h5")
+def test_a_beginning_longer_than_the_servers_file_is_not_kept(server, folder):
+    published = publish(server.server_port, "short.h5")
     folder.mkdir()
     (folder / "short.h5.part").write_bytes(CONTENT[:1000])
     with pytest.raises(UserError, match="416"):
-        download.fetch("x")
+        download.fetch("x", published)
     assert names(folder) == []
 
 
-def test_an_endless_file_is_cut_off(server, folder, publish):
-    publish(server.server_port, "longer.h5")
+def test_an_endless_file_is_cut_off(server, folder):
+    published = publish(server.server_port, "longer.h5")
     with pytest.raises(UserError, match=r"longer\.h5\.refused"):
-        download.fetch("x")
+        download.fetch("x", published)
     assert (folder / "longer.h5.refused").stat().st_size < len(CONTENT) * 2
 
 
-def test_a_cache_that_cannot_be_written_to_is_named(server, folder, publish):
-    publish(server.server_port, "good.h5")
+def test_a_cache_that_cannot_be_written_to_is_named(server, folder):
+    published = publish(server.server_port, "good.h5")
     folder.write_text("a file")
     with pytest.raises(UserError, match="weights cannot be written to .*GAN_DA_CACHE"):
-        download.fetch("x")
+        download.fetch("x", published)
 
 
-def test_without_a_file_or_a_connection_the_error_says_what_to_do(server, folder, publish):
+def test_without_a_file_or_a_connection_the_error_says_what_to_do(server, folder):
     with socket.create_server(("127.0.0.1", 0)) as free:
         closed = free.getsockname()[1]
     for port, name, reason in ((server.server_port, "absent.h5", "404"), (closed, "good.h5", "refused")):
-        publish(port, name)
+        published = publish(port, name)
         with pytest.raises(UserError, match=reason) as error:
-            download.fetch("x")
+            download.fetch("x", published)
         ways = ("--weights=FILE (score)", "--config.evaluate.weights=FILE (evaluate)")
         for part in (f"http://127.0.0.1:{port}/{name}", str(folder / name), *ways):
             assert part in str(error.value)
@@ -196,11 +188,11 @@ def test_the_table_names_what_keras_publishes():
     pytest.importorskip("keras")
     from keras.src.applications import inception_v3, resnet
 
-    published = registry.PUBLISHED["inception_v3"]
+    published = CLASSIFIERS["inception_v3"].published
     assert published.address == inception_v3.WEIGHTS_PATH
     with open(inception_v3.__file__) as source:
         assert f'file_hash="{published.hash.removeprefix("md5:")}"' in source.read()
-    published = registry.PUBLISHED["resnet50"]
+    published = CLASSIFIERS["resnet50"].published
     file = "resnet50_weights_tf_dim_ordering_tf_kernels.h5"
     assert published.address == resnet.BASE_WEIGHTS_PATH + file
     assert published.hash == f"md5:{resnet.WEIGHTS_HASHES['resnet50'][0]}"

@@ -93,7 +93,7 @@ def test_classifier_tells_what_it_is(classifier, folder):
 
 @pytest.mark.parametrize("layout", ["model.h5", "published.h5"])
 def test_every_layout_gives_the_same_variables(classifier, folder, layout):
-    variables = weights.load_keras(folder / layout)
+    variables = weights.read_keras(folder / layout).variables
     assert jax.tree.structure(variables) == jax.tree.structure(classifier.variables)
     jax.tree.map(np.testing.assert_array_equal, variables, classifier.variables)
 
@@ -140,6 +140,6 @@ def test_a_wrong_file_is_refused_with_the_reason(folder, tmp_path, damage, reaso
     shutil.copy(folder / "published.h5", path)
     damage(path)
     with pytest.raises(UserError, match=reason) as error:
-        weights.load_keras(path)
+        weights.read_keras(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)

@@ -97,7 +97,7 @@ def test_a_pth_file_gives_the_same_variables(name, classifier, tensors, tmp_path
     state["Conv2d_1a_3x3.bn.num_batches_tracked"] = torch.tensor(0)
     state["AuxLogits.fc.bias"] = torch.zeros(1000)
     torch.save(state, tmp_path / "x.pth")
-    variables, taps = weights.load_torch(tmp_path / "x.pth", NETWORKS[name])
+    variables, taps, _ = weights.read_torch(tmp_path / "x.pth", NETWORKS[name])
     assert taps == classifier.taps
     for layer, arrays in classifier.variables["params"].items():
         assert variables["params"][layer].keys() == arrays.keys()
@@ -115,7 +115,7 @@ def test_a_part_of_the_network_serves_the_taps_that_it_reaches(name, golden, ten
     path = tmp_path / "part.safetensors"
     torch_file.write(path, first(tensors, units))
     taps = ("64", "192", "768", "2048")[:reach]
-    variables, reached = weights.load_torch(path, NETWORKS[name])
+    variables, reached, _ = weights.read_torch(path, NETWORKS[name])
     assert reached == taps
     if name == "inception_v3_2015" and units <= 5:
         classifier = classifiers.load(name, str(path), taps)
@@ -168,7 +168,7 @@ def test_a_wrong_file_is_refused_with_the_reason(tensors, name, tmp_path, damage
     path = tmp_path / "wrong.safetensors"
     torch_file.write(path, wrong)
     with pytest.raises(UserError, match=reason) as error:
-        weights.load_torch(path, NETWORKS[name])
+        weights.read_torch(path, NETWORKS[name])
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
@@ -177,20 +177,20 @@ def test_a_wrong_last_layer_is_refused(tensors, name, tmp_path):
     other = {"inception_v3_2015": "inception_v3_torchvision", "inception_v3_torchvision": "inception_v3_2015"}[name]
     torch_file.write(path, tensors)
     with pytest.raises(UserError, match=r"fc.weight has shape \(100[08], 2048\) instead of \(100[08], 2048\)"):
-        weights.load_torch(path, NETWORKS[other])
+        weights.read_torch(path, NETWORKS[other])
     torch_file.write(path, tensors | {"fc.scale": np.zeros(1, np.float32)})
     with pytest.raises(UserError, match="fc.scale is no part of it"):
-        weights.load_torch(path, NETWORKS[name])
+        weights.read_torch(path, NETWORKS[name])
 
 
 def test_the_bias_of_the_last_layer_may_lack_where_it_is_ignored(tensors, name, tmp_path):
     path = tmp_path / "no_bias.safetensors"
     torch_file.write(path, {key: array for key, array in tensors.items() if key != "fc.bias"})
     if name == "inception_v3_2015":
-        assert weights.load_torch(path, NETWORKS[name])[1][-1] == "logits"
+        assert weights.read_torch(path, NETWORKS[name]).taps[-1] == "logits"
     else:
         with pytest.raises(UserError, match="fc.bias is missing"):
-            weights.load_torch(path, NETWORKS[name])
+            weights.read_torch(path, NETWORKS[name])
 
 
 def test_real_features_tell_faces_from_dogs(name):

@@ -6,7 +6,7 @@ import pytest
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
-from gan_da_jax.metrics.over_seeds import written
+from gan_da_jax.metrics.columns import written
 from gan_da_jax.report import pictures, study_file
 from gan_da_jax.report.arms import compare, group
 from gan_da_jax.report.charts import choose

@@ -1,0 +1,53 @@
+"""The catalogue of scores: which there are, what is known of each, and how their numbers are read and written."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gan_da_jax.metrics import fid, inception_score, kid, prdc
+from gan_da_jax.metrics.measure import Measure, Score
+
+Row = Mapping[str, Any]  # an evaluation: one line of scores.jsonl
+
+# All measures in the order of the reports. Whatever computes, checks, joins or shows scores asks this table.
+MEASURES: tuple[Measure, ...] = (
+    inception_score.SPLIT,
+    inception_score.WHOLE,
+    fid.MEASURE,
+    kid.MEASURE,
+    prdc.PRECISION,
+    prdc.RECALL,
+    prdc.DENSITY_AND_COVERAGE,
+)
+
+
+def catalogue() -> tuple[Score, ...]:
+    """List all scores; the first one leads in reports."""
+    return tuple(score for measure in MEASURES for score in measure.scores)
+
+
+def keys() -> tuple[str, ...]:
+    """List the fields of all scores, each followed by the field of its real counterpart, if it has one."""
+    return tuple(key for score in catalogue() for key in (score.key, score.real) if key)
+
+
+def choosing() -> tuple[str, ...]:
+    """List the fields of the scores that may choose the best checkpoint; the first that was measured does."""
+    return tuple(score.key for score in catalogue() if score.chooses)
+
+
+def value(row: Row, key: str) -> float | None:
+    """Read the number under `key` of one evaluation (the mean of a spread); None if it was not measured."""
+    found = row.get(key)
+    return found.get("mean") if isinstance(found, Mapping) else found
+
+
+def written(number: float | None) -> str:
+    """Write a score for people: two decimals, none from 1,000 on, three significant digits below 1, and – for None."""
+    if number is None:
+        return "–"
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.2f}" if abs(number) >= 1 else f"{number:#.3g}"
+
+
+def signed(number: float) -> str:
+    """Write a difference of scores for people, as `written` does, with its sign."""
+    return ("−" if number < 0 else "+") + written(abs(number))
