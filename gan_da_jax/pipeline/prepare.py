@@ -1,6 +1,5 @@
 """prepare: source -> WORKDIR/dataset, the originals and a manifest of the whole data set."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from ml_collections import ConfigDict
 
 from gan_da_jax.augment import policy
 from gan_da_jax.data import dataset as manifest
-from gan_da_jax.data.sources import tfds
+from gan_da_jax.data.sources import SOURCES, Location
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.pipeline import pools
@@ -31,11 +30,11 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, export: Pa
     else:
         parts = policy.parse(config.augment.policy)
         plan = f"{dataset}: would hold {config.data.count} originals and {augmented_count(config)} augmented images"
-        where = {"path": config.data.path, "dataset": config.data.dataset}
-        if dry_run and config.data.source == "tfds" and not tfds.is_prepared(**where):
+        source, location = SOURCES[config.data.source], Location(config.data.path, config.data.dataset)
+        if dry_run and source.downloads and not source.is_ready(location):
             print(f"{plan}; {config.data.dataset} would be downloaded and prepared first")
             return
-        images, ids, source = pools.real(config)
+        images, ids, described = pools.real(config)
         _same_originals(config, workdir, images["originals"])
         if dry_run:
             print(plan)
@@ -43,7 +42,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, export: Pa
         if "generated" in policy.pool_sizes(parts, config.augment.count):
             images["generated"] = pools.generated(config, generator_workdir(config, workdir))
         made, pixels = manifest.build(
-            source=source,
+            source=described,
             policy_text=config.augment.policy,
             count=augmented_count(config),
             seed=config.seed,
@@ -63,9 +62,9 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False, export: Pa
 
 def _stay_outside(config: ConfigDict, *places: Path | None) -> None:
     """Refuses to write into the folder that the images come from: a run's pictures would be taken for images of it."""
-    source = Path(os.path.expanduser(config.data.path)).resolve()
+    source, location = SOURCES[config.data.source], Location(config.data.path, config.data.dataset)
     for place in places:
-        if config.data.source == "folder" and place is not None and place.resolve().is_relative_to(source):
+        if place is not None and source.encloses(location, place):
             raise UserError(f"{place} is inside the folder of images, {config.data.path}; choose a place outside of it")
 
 

@@ -13,7 +13,7 @@ from gan_da_jax.classifiers.registry import CLASSIFIERS
 from gan_da_jax.configs import default
 from gan_da_jax.data import order
 from gan_da_jax.data.sources.images import RESIZES
-from gan_da_jax.data.sources import SOURCES
+from gan_da_jax.data.sources import SOURCES, Location, require_location
 from gan_da_jax.errors import UserError
 from gan_da_jax.errors import did_you_mean
 from gan_da_jax.metrics import classes
@@ -112,13 +112,7 @@ def check(config: ConfigDict) -> None:
             raise UserError(f"config.{name} is {fields[name]}, but it is at most {most}")
     if not 0 <= config.seed < 2**32:
         raise UserError(f"config.seed is {config.seed}, but it is 0 to {2**32 - 1}")
-    source = config.data.source
-    if source != "tfds" and (source == "faces") != (config.data.path == ""):
-        hint = "leave it empty" if source == "faces" else "name the images, as in --config.data.path=DIR"
-        raise UserError(f"config.data.path is {config.data.path!r} for data.source {source}: {hint}")
-    if (source == "tfds") != (config.data.dataset != ""):
-        hint = "name one, as in --config.data.dataset=celeb_a" if source == "tfds" else "leave it empty, or use tfds"
-        raise UserError(f"config.data.dataset is {config.data.dataset!r} for data.source {source}: {hint}")
+    require_location(config.data.source, Location(config.data.path, config.data.dataset))
     if config.train.kimg < 0 or (config.train.kimg == 0 and config.train.epochs < 1):
         raise UserError("config.train.epochs is at least 1 epoch, or config.train.kimg is above 0")
     _check_budget(config)

@@ -117,7 +117,7 @@ def _sources(config: ConfigDict) -> Iterator[ConfigDict]:
                 known = ", ".join(SOURCES)
                 raise UserError(f"config.study.sources: {entry!r} is no source; write KIND:WHERE, KIND being {known}")
             single.data.source = kind
-            single.data.path, single.data.dataset = (config.data.path, where) if kind == "tfds" else (where, "")
+            single.data.path, single.data.dataset = SOURCES[kind].locate(where, config.data.path)
         yield single
 
 

@@ -76,8 +76,8 @@ def main(
             for _ in several.read():  # a bad file shows now, not when the network has worked for an hour
                 pass
         if dry_run:
-            against = f" against {other.count} of {shown(reference)}" if other else ""
-            print(f"would score {own.count} images of {shown(images)}{against} by {classifier}, weights: {where}")
+            against = f" against {other.size} of {shown(reference)}" if other else ""
+            print(f"would score {own.size} images of {shown(images)}{against} by {classifier}, weights: {where}")
             return
         judge = classifiers.load(classifier, weights, taps=())
         tap = (tap or judge.usual_tap) if other else None
@@ -93,19 +93,19 @@ def main(
                 wanted,
                 other.read,
                 lambda several: features.watched(
-                    extract, several, what=f"reference {shown(reference)}", count=other.count
+                    extract, several, what=f"reference {shown(reference)}", count=other.size
                 ),
             )
-        found = features.watched(extract, own.read(), what=f"images {shown(images)}", count=own.count)
+        found = features.watched(extract, own.read(), what=f"images {shown(images)}", count=own.size)
 
     spread = scores.of_classes(found, splits=splits, seed=SEED, shuffle=True)
     distances = scores.against(found, known, tap=tap, seed=SEED)
     reasons = spread.pop("reasons") | distances.pop("reasons")
     result = {
         "images": images,
-        "images_count": own.count,
+        "images_count": own.size,
         "reference": reference,
-        "reference_count": other.count if other else None,
+        "reference_count": other.size if other else None,
         "classifier": judge.name,
         "classifier_accuracy": judge.accuracy,
         "weights_sha256": judge.weights_sha256,
