@@ -8,6 +8,7 @@ imports TensorFlow. Importing tfds takes seconds, so this happens inside the fun
 import contextlib
 import difflib
 import fcntl
+import importlib.abc
 import importlib.util
 import io
 import os
@@ -15,6 +16,8 @@ import re
 import struct
 import sys
 from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -96,7 +99,7 @@ def _builder(location: Location) -> Any:
             "like oxford_iiit_pet#pomeranian for one class"
         )
     try:
-        with _no_tensorflow():
+        with _NoTensorFlow(), contextlib.redirect_stdout(io.StringIO()):  # where tfds says at length that there is none
             return tfds.builder(name, data_dir=root or None)
     except tfds.core.DatasetNotFoundError:
         known = tfds.list_builders(with_community_datasets=False)
@@ -104,30 +107,43 @@ def _builder(location: Location) -> Any:
         hint = f"did you mean {', '.join(close)}?" if close else "see the catalogue of TensorFlow Datasets"
         raise UserError(f"data.dataset={shown(dataset)}: tfds knows no data set {shown(name)}: {hint}") from None
     except ImportError as error:
-        if error.name == "tensorflow":
+        missing = error.name or getattr(error.__cause__, "name", None)
+        if missing == "tensorflow":
+            plain = name.partition(":")[0]
             raise UserError(
-                f"data.dataset={shown(dataset)}: the code of tfds takes TensorFlow to describe it: prepare it with "
-                f"`tfds build {name.partition(':')[0]}`, and add its version, as in {name.partition(':')[0]}:1.0.0"
+                f"data.dataset={shown(dataset)}: tfds cannot describe it without TensorFlow: prepare it yourself with "
+                f"`tfds build {plain}`, and give its version, as in {plain}:1.0.0"
             ) from None
         raise UserError(
-            f"data.dataset={shown(dataset)} takes the package {error.name}: install it, or {_without_tfds(None)}"
+            f"data.dataset={shown(dataset)} takes the package {missing}: install it, or {_without_tfds(None)}"
         ) from None
     except Exception as error:  # builders are code of many hands, and raise almost anything
         raise UserError(f"data.dataset={shown(dataset)} cannot be used: {_reason(error)}") from None
 
 
-@contextlib.contextmanager
-def _no_tensorflow() -> Iterator[None]:
-    """Makes an import of TensorFlow an ImportError: beside Triton, which PyTorch may have imported, Python crashes."""
-    if "tensorflow" in sys.modules:
-        yield
-        return
-    sys.modules["tensorflow"] = None  # type: ignore[assignment]  # Python's own way to say so
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # where tfds says at length that there is none
-            yield
-    finally:
-        sys.modules.pop("tensorflow", None)
+class _NoTensorFlow(importlib.abc.Loader):
+    """Makes importing TensorFlow an error inside the block: beside Triton, which comes with PyTorch, Python crashes.
+
+    Whether TensorFlow is installed may still be asked, as tfds does.
+    """
+
+    def __enter__(self) -> None:
+        sys.meta_path.insert(0, self)  # type: ignore[arg-type]  # a finder in all but name
+
+    def __exit__(self, *error: object) -> None:
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
+
+    def find_spec(self, name: str, *others: Any) -> ModuleSpec | None:
+        if name != "tensorflow":
+            return None
+        found = (finder.find_spec(name, *others) for finder in sys.meta_path if finder is not self)
+        spec = next(filter(None, found), None)
+        if spec is not None:
+            spec.loader = self
+        return spec
+
+    def exec_module(self, module: ModuleType) -> None:
+        raise ModuleNotFoundError("TensorFlow is for a process of its own", name="tensorflow")
 
 
 def _image(builder: Any) -> str:
