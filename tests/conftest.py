@@ -1,6 +1,7 @@
 import functools
 import json
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -23,6 +24,13 @@ def cache(tmp_path_factory):
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # that of all test processes
     os.environ["GAN_DA_CACHE"] = os.environ.get("GAN_DA_TEST_CACHE") or str(shared / "cache")
+
+
+@pytest.fixture(autouse=True)
+def no_tensorflow():
+    """No test process imports TensorFlow: Python crashes once Triton, which comes with PyTorch, is imported as well."""
+    yield
+    assert "tensorflow" not in sys.modules
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ otherwise, training makes the difference grow from step to step, and the toleran
 """
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from gan_da_jax.augment import policy
 from gan_da_jax.classifiers import registry as classifiers
 from gan_da_jax.classifiers.registry import Classifier
 from gan_da_jax.data import dataset
-from gan_da_jax.data.sources import tfds
+from gan_da_jax.data.sources import SOURCES, Location
 from gan_da_jax.devices import parallel
 from gan_da_jax.errors import UserError
 from gan_da_jax.evaluation import scorer
@@ -66,20 +65,15 @@ class Recomputed:
         """The source gives the originals again, where it is at hand."""
         run = self._run
         config, made = run.config.copy_and_resolve_references(), dataset.read(run.dataset)
-        data = config.data
-        if data.source in ("folder", "zip"):
-            known = filter(None, (data.path, made["source"]["path"]))
-            places = [place for place in known if Path(os.path.expanduser(place)).exists()]
-            if not places:
-                raise Unchecked(f"the source is not here: {made['source']['path']}")
-            data.path = places[0]
-        if data.source == "tfds":
-            try:
-                here = tfds.is_prepared(path=data.path, dataset=data.dataset)
-            except UserError as error:
-                raise Unchecked(f"the source is not here: {error}") from None
-            if not here:
-                raise Unchecked(f"the source is not here: {data.dataset} is not prepared")
+        data, place = config.data, made["source"]["path"]
+        known = [Location(path, data.dataset) for path in dict.fromkeys((data.path, place))]
+        try:
+            here = next(filter(SOURCES[data.source].is_ready, known), None)
+        except UserError as error:
+            raise Unchecked(f"the source is not here: {error}") from None
+        if here is None:
+            raise Unchecked(f"the source is not here: {data.dataset or place}")
+        data.path = here.path
         images, ids, source = pools.real(config)
         found = made["source"] | {"path": source["path"]}  # it may have been moved
         if place := difference(found, source):

@@ -18,7 +18,7 @@ from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.pipeline import pools
 from gan_da_jax.runs import environment
-from gan_da_jax.runs.config import augmented_count, recorded, restored, source_name
+from gan_da_jax.runs.config import augmented_count, flat_with_defaults, restored, source_name
 from gan_da_jax.runs.folder import SHOWN, Folder, Run
 
 
@@ -91,7 +91,7 @@ class Recorded:
         """config.json is as it was written, and holds a config."""
         if io.seal(self.config_json) != self.config_json:
             raise Differs("config.json was edited: its sha256 does not fit its content")
-        fields = len(recorded(self.config.to_dict()))
+        fields = len(flat_with_defaults(self.config.to_dict()))
         return f"config.json: {fields} fields, as it was written"
 
     def check_metrics(self) -> str:

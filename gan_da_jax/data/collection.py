@@ -9,6 +9,7 @@ import numpy as np
 
 from gan_da_jax.data.sources import folder, zip_file
 from gan_da_jax.data.sources.images import MANY_BAD, Unreadable, complaint, decode, in_parallel, shown
+from gan_da_jax.data.sources.source import Files
 from gan_da_jax.errors import UserError
 
 _AHEAD = 64  # images decoded at once: photographs are large
@@ -27,8 +28,8 @@ class Collection(NamedTuple):
     read: Callable[[], Iterator[np.ndarray]]
 
     @property
-    def count(self) -> int:
-        """How many there are."""
+    def size(self) -> int:
+        """The number of images."""
         return len(self.names)
 
 
@@ -37,7 +38,7 @@ def opened(path: str) -> Iterator[Collection]:
     """Opens the images of a folder, a `.zip`, or a `.npz` or `.npy` that holds uint8 [n, H, W, 3].
 
     Files are in bytewise order of their relative paths, which is torch-fidelity's order too; see `folder.listing` and
-    `archive.opened` for which count, and `images.decode` for what becomes of other modes than RGB.
+    `zip_file.opened` for which count, and `images.decode` for what becomes of other modes than RGB.
 
     Raises:
         UserError: nothing there, no image in it, or an array of another kind.
@@ -47,22 +48,22 @@ def opened(path: str) -> Iterator[Collection]:
         what = f"{shown(path)} does not exist" if path else "the path of the images is empty"
         raise UserError(f"{what}: name a folder, .zip, .npz or .npy of images")
     if os.path.isdir(place):
-        names = folder.listing(path)
-        yield _files(names, lambda name: folder.read(os.path.join(place, name)), f"the folder {shown(path)}")
+        with folder.opened(path) as files:
+            yield _of_files(files)
     elif place.endswith((".npz", ".npy")):
         pixels = _array(place)
         yield Collection([str(number) for number in range(len(pixels))], lambda: iter(pixels))
     else:
-        with zip_file.opened(path) as (names, read):
-            yield _files(names, read, f"the zip file {shown(path)}")
+        with zip_file.opened(path) as files:
+            yield _of_files(files)
 
 
-def _files(names: list[str], read: Callable[[str], bytes], where: str) -> Collection:
-    names = sorted(names, key=lambda name: name.encode("utf-8", "surrogateescape"))
+def _of_files(files: Files) -> Collection:
+    names = sorted(files.names, key=lambda name: name.encode("utf-8", "surrogateescape"))
 
     def attempt(name: str) -> np.ndarray | dict[str, str]:
         try:
-            return np.asarray(decode(read(name)))
+            return np.asarray(decode(files.read(name)))
         except Unreadable as error:
             return {"id": name, "reason": str(error)}
 
@@ -77,7 +78,7 @@ def _files(names: list[str], read: Callable[[str], bytes], where: str) -> Collec
             elif not bad:
                 yield image
         if bad:
-            raise UserError(f"{complaint(bad, looked_at, where)}: mend or remove them")
+            raise UserError(f"{complaint(bad, looked_at, files.where)}: repair or remove them")
 
     return Collection(names, images)
 

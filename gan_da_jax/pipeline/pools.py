@@ -10,8 +10,8 @@ from ml_collections import ConfigDict
 
 from gan_da_jax import augment, gan
 from gan_da_jax.augment import policy
-from gan_da_jax.data.sources import SOURCES
-from gan_da_jax.data.sources.images import Images
+from gan_da_jax.data.sources import SOURCES, Location
+from gan_da_jax.data.sources.images import Images, choose
 from gan_da_jax.errors import UserError
 from gan_da_jax.runs.config import generator_config, source_name
 from gan_da_jax.runs.folder import Run
@@ -19,9 +19,10 @@ from gan_da_jax.training import sampling
 
 
 @functools.lru_cache(maxsize=1)  # the arms of a study have the same originals, and some sources take minutes to check
-def read(kind: str, **arguments: Any) -> Images:
+def read(kind: str, location: Location, **arguments: Any) -> Images:
     """Reads a source's images; they are kept for the next call, for `read.cache_clear()` to forget."""
-    return SOURCES[kind](**arguments)
+    with SOURCES[kind].opened(location) as found:
+        return choose(found, **arguments)
 
 
 def real(config: ConfigDict) -> tuple[dict[str, np.ndarray], dict[str, list[str]], dict[str, Any]]:
@@ -36,8 +37,7 @@ def real(config: ConfigDict) -> tuple[dict[str, np.ndarray], dict[str, list[str]
     more = sizes.get("more", 0)
     images = read(
         data.source,
-        path=data.path,
-        dataset=data.dataset,
+        Location(data.path, data.dataset),
         count=data.count + more,
         image_size=data.image_size,
         resize=data.resize,

@@ -1,6 +1,5 @@
 """The step `prepare`: a source -> WORKDIR/dataset, and the images as PNG files where somebody asks for them."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from gan_da_jax.augment import policy
 from gan_da_jax.data import dataset
-from gan_da_jax.data.sources import tfds
+from gan_da_jax.data.sources import SOURCES, Location
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.pipeline import pools
@@ -30,7 +29,8 @@ def plan(run: Run, *, export: Path | None = None) -> str:
         return f"{run.dataset}: {_summary(made)}, as prepared before"
     data = run.config.data
     text = f"{run.dataset}: would hold {data.count} originals and {augmented_count(run.config)} augmented images"
-    if data.source == "tfds" and not tfds.is_prepared(path=data.path, dataset=data.dataset):
+    source = SOURCES[data.source]
+    if source.downloads and not source.is_ready(Location(data.path, data.dataset)):
         return f"{text}; {data.dataset} would be downloaded and prepared first"
     images, _, _ = pools.real(run.config)
     _require_same_originals(run, images["originals"])
@@ -92,9 +92,9 @@ def _check_places(run: Run, export: Path | None) -> None:
 def _stay_outside(run: Run, *places: Path | None) -> None:
     """Refuses to write into the folder that the images come from: a run's pictures would be taken for images of it."""
     data = run.config.data
-    source = Path(os.path.expanduser(data.path)).resolve()
+    source, location = SOURCES[data.source], Location(data.path, data.dataset)
     for place in (run.workdir, *places):
-        if data.source == "folder" and place is not None and place.resolve().is_relative_to(source):
+        if place is not None and source.encloses(location, place):
             raise UserError(f"{place} is inside the folder of images, {data.path}; choose a place outside of it")
 
 

@@ -10,7 +10,7 @@ from gan_da_jax.metrics.columns import catalogue, value
 from gan_da_jax.metrics.measure import Score
 from gan_da_jax.metrics.over_seeds import choose, join
 from gan_da_jax.runs.arm import Arm
-from gan_da_jax.runs.config import recorded
+from gan_da_jax.runs.config import flat_with_defaults
 from gan_da_jax.runs.read import RecordedRun, pooled
 
 # Config fields in which repeats of one arm may differ: those that name the arm and its seed, and those that leave the
@@ -207,7 +207,7 @@ def _names(runs: list[RecordedRun]) -> list[str]:
 
 def _settings(runs: list[RecordedRun]) -> list[dict[str, Any]]:
     """The settings of each run that are not as in most of them."""
-    configs = [recorded(run.config) for run in runs]
+    configs = [flat_with_defaults(run.config) for run in runs]
     fields = differing([{field: found for field, found in one.items() if _is_setting(field)} for one in configs])
     usual = {field: Counter(json.dumps(found[field]) for found in fields).most_common(1)[0][0] for field in fields[0]}
     return [

@@ -2,9 +2,9 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
@@ -12,7 +12,7 @@ from gan_da_jax.augment import policy
 from gan_da_jax.classifiers.registry import CLASSIFIERS
 from gan_da_jax.configs import default
 from gan_da_jax.data import order
-from gan_da_jax.data.sources import SOURCES
+from gan_da_jax.data.sources import SOURCES, Location, require_location
 from gan_da_jax.data.sources.images import RESIZES
 from gan_da_jax.errors import UserError, did_you_mean
 from gan_da_jax.gan import LOSSES, NETWORKS
@@ -31,22 +31,50 @@ FREE_FIELDS = (
 )
 BUDGET_FIELDS = ("train.epochs", "train.kimg")
 
-# The least value that a number may have, what it counts, and the largest: beyond it no device of these years would hold
-# the network or the batch, and no disk the images.
+
+class Range(NamedTuple):
+    """The values that a number may have.
+
+    Attributes:
+        least: the smallest value.
+        most: the largest value; no device of these years would hold a larger network or batch, and no disk the images.
+        why: what makes it the smallest value, where it is not plain; "" otherwise.
+    """
+
+    least: int
+    most: int
+    why: str = ""
+
+
 _RANGES = {
-    "data.count": (1, "image", 10**8),
-    "data.resident_mb": (0, "megabytes", 10**9),
-    "augment.count": (1, "image, or set augment.policy to none", 10**8),
-    "model.latent_dim": (1, "number", 2**16),
-    "model.width": (1, "channel", 2**12),
-    "train.batch_size": (2, "images, since BatchNorm needs two", 2**16),
-    "train.checkpoint_every": (1, "epoch", 10**6),
-    "train.keep": (2, "checkpoints, since training is proved by going from one to the next", 10**6),
-    "evaluate.samples": (1, "image", 10**8),
-    "evaluate.repeats": (1, "set", 10**4),
-    "evaluate.splits": (1, "part", 10**8),
-    "study.processes": (1, "process", 10**3),
+    "seed": Range(0, 2**32 - 1),
+    "data.count": Range(1, 10**8),
+    "data.resident_mb": Range(0, 10**9),
+    "augment.count": Range(1, 10**8, "or set augment.policy to none"),
+    "model.latent_dim": Range(1, 2**16),
+    "model.width": Range(1, 2**12),
+    "train.batch_size": Range(2, 2**16, "since BatchNorm needs two images"),
+    "train.checkpoint_every": Range(1, 10**6),
+    "train.keep": Range(2, 10**6, "since an audit trains from one checkpoint to the next"),
+    "evaluate.samples": Range(1, 10**8),
+    "evaluate.repeats": Range(1, 10**4),
+    "evaluate.splits": Range(1, 10**8),
+    "study.processes": Range(1, 10**3),
 }
+# Intervals of which an end does not belong to them: how they are written, and whether a number is inside.
+_INTERVALS: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "train.learning_rate": ("(0, 1]", lambda value: 0 < value <= 1),
+    "train.beta1": ("[0, 1)", lambda value: 0 <= value < 1),
+    "train.kimg": ("[0, inf)", lambda value: value >= 0),
+}
+_CHOICES: dict[str, Collection[str]] = {
+    "data.source": SOURCES,
+    "data.resize": RESIZES,
+    "model.name": NETWORKS,
+    "train.loss": LOSSES,
+    "evaluate.classifier": CLASSIFIERS,
+}
+_LISTS = {"study.sources": str, "study.arms": str, "study.seeds": int}  # the types of what they hold
 _MOST_EPOCHS = 10**6  # passes over the data set
 _MOST_STEPS = 2**31 - 1  # a step is an int32 on the device
 
@@ -69,70 +97,76 @@ def require_field(name: str) -> None:
 
 def check(config: ConfigDict) -> None:
     """Raises a `UserError` that names the first field that is unknown, missing, of a wrong type or impossible."""
+    fields = _typed_fields(config)
+    _check_values(fields)
+    network = NETWORKS[config.model.name]
+    _require_one_of(network.image_sizes, "data.image_size", fields, f" for the network {config.model.name}")
+    _require_one_of(network.dtypes, "model.dtype", fields, f" for the network {config.model.name}")
+    wanted_classes(config)
+    require_location(config.data.source, Location(config.data.path, config.data.dataset))
+    _check_augmentation(config)
+    _check_budget(config)
+    splits, samples, count = config.evaluate.splits, config.evaluate.samples, config.data.count
+    if splits > min(samples, count):
+        raise UserError(
+            f"config.evaluate.splits is {splits}; it must be at most config.evaluate.samples ({samples}) and "
+            f"config.data.count ({count}), since a split needs an image"
+        )
+
+
+def _typed_fields(config: ConfigDict) -> dict[str, Any]:
+    """The fields of a config, flat, each of the type that it has in configs/default.py."""
     fields, known = dict(flatten(config)), dict(flatten(default.get_config()))
     for name in fields:
         require_field(name)
     for name, reference in known.items():
         if name not in fields:
             raise UserError(f"config.{name} is missing: start your config from a copy of configs/default.py")
-        kinds = (int, float) if isinstance(reference, float) else (type(reference),)
         if isinstance(reference, tuple) and isinstance(fields[name], list):
             fields[name] = tuple(fields[name])  # as config.json and overrides have it
-        if not isinstance(fields[name], kinds) or (isinstance(fields[name], bool) and not isinstance(reference, bool)):
-            raise UserError(f"config.{name} is {fields[name]!r}, but it takes a value like {reference!r}")
-        if isinstance(reference, str) and "\0" in fields[name]:
-            raise UserError(f"config.{name} is {fields[name]!r}: no path and no name holds a zero byte")
-        if isinstance(reference, float) and not math.isfinite(fields[name]):
-            raise UserError(f"config.{name} is {fields[name]}: it must be a finite number")
+        value, kinds = fields[name], (int, float) if isinstance(reference, float) else (type(reference),)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and not isinstance(reference, bool)):
+            raise UserError(f"config.{name} is {value!r}; it must be a value like {reference!r}")
+        if isinstance(value, str) and "\0" in value:
+            raise UserError(f"config.{name} is {value!r}: it contains a NUL character")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"config.{name} is {value}; it must be a finite number")
+    return fields
 
-    for name, kind in (("study.sources", str), ("study.arms", str), ("study.seeds", int)):
+
+def _check_values(fields: dict[str, Any]) -> None:
+    """Holds each field by itself against the tables above."""
+    for name, kind in _LISTS.items():
         for value in fields[name]:
             if type(value) is not kind:
-                raise UserError(f"config.{name} names {value!r}, but each of its values is of type {kind.__name__}")
-    for name, allowed in (
-        ("data.source", tuple(SOURCES)),
-        ("data.resize", RESIZES),
-        ("model.name", tuple(NETWORKS)),
-        ("train.loss", tuple(LOSSES)),
-        ("evaluate.classifier", tuple(CLASSIFIERS)),
-    ):
-        _require_one_of(allowed, name, fields[name])
-    network = NETWORKS[config.model.name]
-    for name, allowed in (("data.image_size", network.image_sizes), ("model.dtype", network.dtypes)):
-        _require_one_of(allowed, name, fields[name], f" for the network {config.model.name}")
-    wanted_classes(config)
-    parts = policy.parse(config.augment.policy)
-    if config.augment.count < len(parts):
-        raise UserError(f"config.augment.count is {config.augment.count}, but {len(parts)} ops need an image each")
-    for name, (least, unit, most) in _RANGES.items():
-        if fields[name] < least and not (name == "augment.count" and not parts):
-            raise UserError(f"config.{name} is {fields[name]}, but it is at least {least} {unit}")
-        if fields[name] > most:
-            raise UserError(f"config.{name} is {fields[name]}, but it is at most {most}")
-    if not 0 <= config.seed < 2**32:
-        raise UserError(f"config.seed is {config.seed}, but it is 0 to {2**32 - 1}")
-    source = config.data.source
-    if source != "tfds" and (source == "faces") != (config.data.path == ""):
-        hint = "leave it empty" if source == "faces" else "name the images, as in --config.data.path=DIR"
-        raise UserError(f"config.data.path is {config.data.path!r} for data.source {source}: {hint}")
-    if (source == "tfds") != (config.data.dataset != ""):
-        hint = "name one, as in --config.data.dataset=celeb_a" if source == "tfds" else "leave it empty, or use tfds"
-        raise UserError(f"config.data.dataset is {config.data.dataset!r} for data.source {source}: {hint}")
-    if config.train.kimg < 0 or (config.train.kimg == 0 and config.train.epochs < 1):
-        raise UserError("config.train.epochs is at least 1 epoch, or config.train.kimg is above 0")
-    _check_budget(config)
-    if not 0 < config.train.learning_rate <= 1:
-        raise UserError(f"config.train.learning_rate is {config.train.learning_rate}, but it is above 0 and at most 1")
-    if not 0 <= config.train.beta1 < 1:
-        raise UserError(f"config.train.beta1 is {config.train.beta1}, but it is at least 0 and below 1")
-    if config.evaluate.samples < config.evaluate.splits or config.data.count < config.evaluate.splits:
-        raise UserError(
-            f"config.evaluate.splits is {config.evaluate.splits}, but it is at most config.evaluate.samples "
-            f"({config.evaluate.samples}) and config.data.count ({config.data.count}): a split needs an image"
-        )
+                raise UserError(f"config.{name} names {value!r}; each of its values must be of type {kind.__name__}")
+    for name, allowed in _CHOICES.items():
+        _require_one_of(allowed, name, fields)
+    for name, allowed in _RANGES.items():
+        if fields[name] < allowed.least and name != "augment.count":  # which has no effect where there is no policy
+            raise UserError(_too_low(name, fields[name]))
+        if fields[name] > allowed.most:
+            raise UserError(f"config.{name} is {fields[name]}; it must be at most {allowed.most:,}")
+    for name, (interval, holds) in _INTERVALS.items():
+        if not holds(fields[name]):
+            raise UserError(f"config.{name} is {fields[name]}; it must be in {interval}")
 
 
-def _require_one_of(allowed: tuple, name: str, value: Any, where: str = "") -> None:
+def _too_low(name: str, value: float) -> str:
+    least, _, why = _RANGES[name]
+    return f"config.{name} is {value}; it must be at least {least}{why and ', ' + why}"
+
+
+def _check_augmentation(config: ConfigDict) -> None:
+    parts, count = policy.parse(config.augment.policy), config.augment.count
+    if parts and count < _RANGES["augment.count"].least:
+        raise UserError(_too_low("augment.count", count))
+    if count < len(parts):
+        raise UserError(f"config.augment.count is {count}; it must be at least {len(parts)}, an image for each op")
+
+
+def _require_one_of(allowed: Collection, name: str, fields: dict[str, Any], where: str = "") -> None:
+    value = fields[name]
     if value not in allowed:
         hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
         raise UserError(f"config.{name} is {value!r}: {hint}it must be one of {', '.join(map(str, allowed))}{where}")
@@ -140,12 +174,20 @@ def _require_one_of(allowed: tuple, name: str, value: Any, where: str = "") -> N
 
 def _check_budget(config: ConfigDict) -> None:
     train, images = config.train, config.data.count + augmented_count(config)
+    if not train.kimg and train.epochs < 1:
+        raise UserError(
+            f"config.train.epochs is {train.epochs}; it must be at least 1, or config.train.kimg must be above 0"
+        )
     field, epochs = ("kimg", train.kimg * 1000 / images) if train.kimg else ("epochs", train.epochs)
     if epochs > _MOST_EPOCHS:
-        raise UserError(f"config.train.{field} is {train[field]}, {epochs:.3g} epochs, but {_MOST_EPOCHS} are the most")
+        raise UserError(
+            f"config.train.{field} is {train[field]}, {epochs:.3g} epochs; the maximum is {_MOST_EPOCHS:,} epochs"
+        )
     steps = order.steps_of(kimg=train.kimg, epochs=train.epochs, images=images, batch_size=train.batch_size)
     if steps > _MOST_STEPS:
-        raise UserError(f"config.train.{field} is {train[field]}, {steps:.3g} steps, but {_MOST_STEPS} are the most")
+        raise UserError(
+            f"config.train.{field} is {train[field]}, {steps:.3g} steps; the maximum is {_MOST_STEPS:,} steps"
+        )
 
 
 def wanted_classes(config: ConfigDict) -> tuple[int, ...]:
@@ -166,7 +208,7 @@ def augmented_count(config: ConfigDict) -> int:
     return config.augment.count if policy.parse(config.augment.policy) else 0
 
 
-def recorded(config: dict) -> dict[str, Any]:
+def flat_with_defaults(config: dict) -> dict[str, Any]:
     """The fields of a config that a run keeps, flat; those that it does not know yet have their defaults."""
     return dict(flatten(default.get_config())) | dict(flatten(config))
 
@@ -175,17 +217,17 @@ def restored(config: dict) -> ConfigDict:
     """The config that a run keeps in its config.json; a `UserError` if it is none that could have been given."""
     found = default.get_config()
     try:
-        for name, value in recorded(config).items():
+        for name, value in flat_with_defaults(config).items():
             found.update_from_flattened_dict({name: tuple(value) if isinstance(value, list) else value})
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"it is no config ({error}): restore it, or start again in a new workdir") from None
+        raise UserError(f"it is not a config ({error}): restore it, or start again in a new workdir") from None
     check(found)
     return found
 
 
 def differences(old: dict, new: dict) -> list[str]:
     """Names the fields that differ between two configs and make another run of it, as in `seed (0, now 1)`."""
-    before, after = recorded(old), dict(flatten(new))
+    before, after = flat_with_defaults(old), dict(flatten(new))
     if before.get("augment.policy") == after.get("augment.policy") == "none":
         before["augment.count"] = after["augment.count"]  # of no effect
     generated = any(part.op == "generated" for part in policy.parse(str(after.get("augment.policy", "none"))))

@@ -131,5 +131,5 @@ def _sources(config: ConfigDict) -> Iterator[ConfigDict]:
                     f"config.study.sources: {entry!r} is not a source; write KIND:WHERE, KIND being {known}"
                 )
             single.data.source = kind
-            single.data.path, single.data.dataset = (config.data.path, where) if kind == "tfds" else (where, "")
+            single.data.path, single.data.dataset = SOURCES[kind].locate(where, config.data.path)
         yield single

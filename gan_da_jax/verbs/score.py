@@ -64,8 +64,8 @@ def main(
         own_seen = extract.see(own.read)
         other_seen = extract.see(other.read) if other else None
         if dry_run:
-            against = f" against {other.count} of {shown(reference)}" if other else ""
-            print(f"would score {own.count} images of {shown(images)}{against} by {classifier}, weights: {where}")
+            against = f" against {other.size} of {shown(reference)}" if other else ""
+            print(f"would score {own.size} images of {shown(images)}{against} by {classifier}, weights: {where}")
             return
         network = registry.load(classifier, weights)
         tap = (tap or network.default_tap) if other else None
@@ -80,9 +80,9 @@ def main(
     found = scores.of_set(features, against, tap=tap, splits=splits, seed=SEED, shuffle=True)
     result = {
         "images": images,
-        "images_count": own.count,
+        "images_count": own.size,
         "reference": reference,
-        "reference_count": other.count if other else None,
+        "reference_count": other.size if other else None,
         "classifier": network.name,
         "classifier_accuracy": network.accuracy,
         "weights_sha256": network.weights_sha256,

@@ -24,7 +24,7 @@ def png(pixels):
 def read(path):
     with collection.opened(str(path)) as images:
         found = [list(images.read()) for _ in range(2)]
-        assert images.count == len(found[0])
+        assert images.size == len(found[0])
     for first, second in zip(*found, strict=True):  # each time anew
         np.testing.assert_array_equal(first, second)
     return found[0]
@@ -89,7 +89,7 @@ def test_all_bad_images_are_named_and_nothing_after_the_first_is_given(kind, tmp
             archive.writestr(name, data)
     given = []
     with collection.opened(str(tmp_path / {"folder": "folder", "zip": "x.zip"}[kind])) as images:
-        assert images.count == 6
+        assert images.size == 6
         with pytest.raises(UserError, match=r"2 of 6 images cannot be used: 1\.png \(.*4\.png \(not a JPEG"):
             given += images.read()
     assert len(given) <= 1

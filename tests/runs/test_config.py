@@ -14,10 +14,10 @@ def test_shipped_configs_are_valid(module):
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("seed", 1.5, "takes a value like 0"),
-        ("data.count", True, "takes a value like 1000"),
-        ("data.skip_bad", 1, "takes a value like False"),
-        ("data.path", "a\0b", "zero byte"),
+        ("seed", 1.5, "must be a value like 0"),
+        ("data.count", True, "must be a value like 1000"),
+        ("data.skip_bad", 1, "must be a value like False"),
+        ("data.path", "a\0b", "NUL character"),
         ("study.seeds", (True,), "type int"),
         ("study.sources", (None,), "type str"),
     ],

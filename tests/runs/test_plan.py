@@ -146,7 +146,7 @@ def test_an_arm_is_chosen_by_name_of_all_sources_or_one():
         ("arms", ("spin@10",), "spin is not an op"),
         ("arms", ("hflip+hflip@10",), "hflip is named twice"),
         ("arms", ("hflip@0",), "augment.count is 0"),
-        ("arms", ("contrast+hflip@1",), "2 ops need an image each"),
+        ("arms", ("contrast+hflip@1",), "must be at least 2, an image for each op"),
         ("arms", ("none", "hflip@10", "none"), "arms names none twice"),
         ("arms", ("hflip@10", "hflip@010"), "hflip@10 and hflip@010 are the same arm"),
         ("arms", ("contrast@9", "contrast(factor=1.5)@9"), "are the same arm"),

@@ -331,7 +331,7 @@ BAD = {
     "an empty folder": (lambda t, s, w: [QUICK, f"--images={empty(t)}"], ["has no image in it", "check the path"]),
     "corrupt files": (
         lambda t, s, w: [QUICK, f"--images={mixed(t, s)}"],
-        ["2 of 3 images", "cut.png", "text.jpg", "mend or remove"],
+        ["2 of 3 images", "cut.png", "text.jpg", "repair or remove"],
     ),
     "corrupt files in the reference": (
         lambda t, s, w: [QUICK, f"--images={s}/faces", f"--reference={mixed(t, s)}"],

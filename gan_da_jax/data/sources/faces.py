@@ -1,8 +1,10 @@
 """The built-in source: procedural cartoon faces, as many as one likes, with known attributes and no download."""
 
+import contextlib
+
 import numpy as np
 
-from gan_da_jax.data.sources.images import Images
+from gan_da_jax.data.sources.source import Drawings, Source
 
 ATTRIBUTES = {
     "hair": ("black", "brown", "blond", "red"),
@@ -55,18 +57,6 @@ def render(seed: int, indices: np.ndarray, image_size: int) -> tuple[np.ndarray,
         part = slice(start, start + block)
         pixels[part] = _draw(draws[part], labels[part], image_size)
     return pixels, labels
-
-
-def load(*, path: str, dataset: str, count: int, image_size: int, resize: str, seed: int, skip_bad: bool) -> Images:
-    """The source `faces`: faces 0 to count - 1 of `seed`, so that a larger count only appends.
-
-    There is no end of faces: `available` is 2**32. `path`, `dataset`, `resize` and `skip_bad` have nothing to act on.
-
-    Returns:
-        Images with ids `face_000000`, `face_000001`, ...
-    """
-    pixels, _ = render(seed, np.arange(count), image_size)
-    return Images(pixels, [f"face_{index:06d}" for index in range(count)], 2**32, [])
 
 
 def _uniforms(seed: int, index: int) -> np.ndarray:
@@ -238,3 +228,10 @@ def _ramp(start: float, end: float, value: np.ndarray) -> np.ndarray:
     # Smooth step: 0 at `start` and before, 1 at `end` and beyond (also where end < start).
     t = np.clip((value - start) / (end - start), 0, 1)
     return t * t * (3 - 2 * t)
+
+
+SOURCE = Source(
+    opened=lambda location: contextlib.nullcontext(
+        Drawings("face", lambda seed, indices, image_size: render(seed, indices, image_size)[0])
+    )
+)

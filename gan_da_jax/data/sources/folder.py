@@ -1,33 +1,22 @@
 """The source `folder`: images of a folder and the folders inside it."""
 
+import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from zipfile import is_zipfile
 
-from gan_da_jax.data.sources.images import MAX_BYTES, Images, Unreadable, choose, shown, wanted
+from gan_da_jax.data.sources.images import MAX_BYTES, Unreadable, shown, wanted
+from gan_da_jax.data.sources.source import Files, Source, path_exists
 from gan_da_jax.errors import UserError
 
 
-def load(*, path: str, dataset: str, count: int, image_size: int, resize: str, seed: int, skip_bad: bool) -> Images:
-    """Chooses `count` of a folder's JPEG, PNG and WebP images by `seed`, see `images.choose`; ids are relative paths.
-
-    `dataset` has nothing to name.
-
-    Raises:
-        UserError: no such folder, too few images, or bad ones and not `skip_bad`.
-    """
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[Files]:
+    """Yields the images of the folder `path`, each named by its relative path, as `listing` finds them."""
     root = os.path.expanduser(path)
-    return choose(
-        listing(path),
-        lambda name: read(os.path.join(root, name)),
-        where=f"the folder {shown(path)}",
-        count=count,
-        image_size=image_size,
-        resize=resize,
-        seed=seed,
-        skip_bad=skip_bad,
-    )
+    yield Files(f"the folder {shown(path)}", listing(path), lambda name: read(os.path.join(root, name)))
 
 
 def listing(path: str) -> list[str]:
@@ -80,3 +69,6 @@ def read(path: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise Unreadable(f"cannot be read: {error.strerror}") from None
+
+
+SOURCE = Source(opened=lambda location: opened(location.path), path="needed", reads_folder=True, is_ready=path_exists)

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
+from gan_da_jax.data.sources.source import Drawings, Files
 from gan_da_jax.errors import UserError
 from gan_da_jax.prng import stream
 
@@ -103,30 +104,19 @@ def fit(image: Image.Image, *, image_size: int, resize: str) -> np.ndarray:
     return np.asarray(image.resize((image_size, image_size), Image.Resampling.LANCZOS))
 
 
-def choose(
-    names: list[str],
-    read: Callable[[str], bytes],
-    *,
-    where: str,
-    count: int,
-    image_size: int,
-    resize: str,
-    seed: int,
-    skip_bad: bool,
-) -> Images:
-    """Checks every file of a source, then chooses `count` of the usable ones by `seed`.
+def choose(found: Files | Drawings, *, count: int, image_size: int, resize: str, seed: int, skip_bad: bool) -> Images:
+    """Chooses `count` images of an opened source by `seed`; with the same seed a larger count only appends.
 
-    The choice is the head of a permutation of the usable files in bytewise order of their names: with the same seed a
-    larger count only appends. Files are checked by decoding them completely, on all processors; of files with the very
-    same bytes the first by name is usable. Only the chosen images are held in memory.
+    Of drawings, the choice is numbers 0 to count - 1 of `seed`, with ids such as `face_000000`; 2**32 are available.
+    Of files, it is the head of a permutation of the usable files in bytewise order of their names. Files are checked by
+    decoding them completely, on all processors; of files with the very same bytes the first by name is usable. Only the
+    chosen images are held in memory.
 
     Args:
-        names: the files, relative posix paths, in any order.
-        read: returns the bytes of one of them, from any thread; raises Unreadable.
-        where: the source, for messages, such as "the folder /data/faces".
+        found: what a `Source` opens.
         count: how many to choose.
         image_size: side in pixels of the images returned.
-        resize: one of RESIZES, see `fit`.
+        resize: one of RESIZES, see `fit`; drawings have the right size.
         seed: of the choice, 0 <= seed < 2**32.
         skip_bad: leave bad files and repeats out and record them as `skipped`, instead of refusing the source.
 
@@ -135,6 +125,10 @@ def choose(
     """
     if resize not in RESIZES:
         raise UserError(f"data.resize={shown(resize)} is unknown: use {' or '.join(RESIZES)}")
+    if isinstance(found, Drawings):
+        pixels = found.draw(seed, np.arange(count), image_size)
+        return Images(pixels, [f"{found.name}_{index:06d}" for index in range(count)], 2**32, [])
+    where, names, read = found
     names = sorted(names, key=lambda name: name.encode("utf-8", "surrogateescape"))
     _require(len(names), count, where)
     likely = set(_choice(names, count, seed))  # chosen if all turn out usable: then no file is decoded twice
@@ -164,7 +158,8 @@ def choose(
             kept[name] = pixels
     if skipped and not skip_bad:
         raise UserError(
-            f"{complaint(skipped, looked_at, where)}: mend or remove them, or set data.skip_bad=true to leave them out"
+            f"{complaint(skipped, looked_at, where)}: repair or remove them, or set data.skip_bad=true to leave them "
+            "out"
         )
     _require(len(usable), count, where, left_out=len(skipped))
 

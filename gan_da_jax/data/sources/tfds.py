@@ -1,23 +1,30 @@
 """The source `tfds`: image data sets that TensorFlow Datasets (tfds) knows by name, such as `celeb_a`.
 
-tfds downloads a data set and prepares it, which takes TensorFlow; reading what is prepared does not. Importing either
-takes seconds, so this happens inside the functions that need them.
+tfds downloads a data set and prepares it, which takes TensorFlow; reading what is prepared does not. A process that
+imports TensorFlow and then Triton, which comes with PyTorch, crashes: a process of its own prepares, and this one never
+imports TensorFlow. Importing tfds takes seconds, so this happens inside the functions that need it.
 """
 
 import contextlib
 import difflib
 import fcntl
+import importlib.abc
 import importlib.util
+import io
 import os
 import re
 import struct
 import sys
 from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from gan_da_jax.data.sources.images import Images, Unreadable, choose, in_parallel, shown
+from gan_da_jax.data.sources import child
+from gan_da_jax.data.sources.images import Unreadable, in_parallel, shown
+from gan_da_jax.data.sources.source import Files, Location, Source
 from gan_da_jax.errors import UserError
 
 _NAME = re.compile(r"\w+(/[\w.\-]+)?(:[\d.*]+)?")  # NAME[/CONFIG][:VERSION]; no other site's data sets, no arguments
@@ -25,60 +32,44 @@ _TIMEOUT = (10, 60)  # seconds until a server answers at all, and without a byte
 _NAMED = 10  # classes that a message names
 
 
-def load(*, path: str, dataset: str, count: int, image_size: int, resize: str, seed: int, skip_bad: bool) -> Images:
-    """Chooses `count` of a data set's images by `seed`, see `images.choose`; all its splits are used together.
+@contextlib.contextmanager
+def opened(location: Location) -> Iterator[Files]:
+    """Yields the images of a data set, of all its splits together; prepares the data set first where it is not.
 
-    A data set that is not prepared yet is downloaded and prepared first. An id such as `train/000123` is the place in
-    tfds' order of the split, which is the same everywhere for one version of a data set.
-
-    Args:
-        path: tfds' data folder; empty for its own choice, which is TFDS_DATA_DIR or ~/tensorflow_datasets.
-        dataset: NAME, NAME/CONFIG or NAME:VERSION as tfds knows it; with #LABEL, only the images of that class.
-        count: see `images.choose`, as are all that follow.
-        image_size: side in pixels of the images returned.
-        resize: "stretch" or "center_crop".
-        seed: of the choice, 0 <= seed < 2**32.
-        skip_bad: leave bad images and repeats out instead of refusing the data set.
+    A name such as `train/000123` is the place in tfds' order of the split, which is the same everywhere for one version
+    of a data set. The location's path is tfds' data folder, or empty for its own choice, which is TFDS_DATA_DIR or
+    ~/tensorflow_datasets; its data set is NAME, NAME/CONFIG or NAME:VERSION as tfds knows it, with #LABEL for the
+    images of one class alone.
 
     Raises:
-        UserError: as `is_prepared`; a download that fails or is not the published one; damaged data; too few images,
-            or bad ones and not `skip_bad`.
+        UserError: as `is_prepared`; a download that fails or is not the published one; damaged data.
     """
-    if not is_prepared(path=path, dataset=dataset):
-        _prepare(_builder(path, dataset))
-    builder = _builder(path, dataset)
-    image, label = _image(builder), _label(builder, dataset)
-    names, read = _opened(builder)
-    where = f"the tfds data set {shown(dataset)}"
+    if not is_prepared(location):
+        child.call(__name__, "prepare", path=location.path, dataset=location.dataset)
+    builder = _builder(location)
+    image, label = _image(builder), _label(builder, location.dataset)
+    where = f"the tfds data set {shown(location.dataset)}"
+    names, read = _examples(builder)
     if label:
         names = _of_class(names, read, *label)
         if not names:
             raise UserError(f"{where} has no image of that class: name another one")
-    return choose(
-        names,
-        lambda name: read(name, image),
-        where=where,
-        count=count,
-        image_size=image_size,
-        resize=resize,
-        seed=seed,
-        skip_bad=skip_bad,
-    )
+    yield Files(where, names, lambda name: read(name, image))
 
 
-def is_prepared(*, path: str, dataset: str) -> bool:
-    """Whether `load` can read the data set as it is, or must download and prepare it first.
+def is_prepared(location: Location) -> bool:
+    """Returns whether `opened` can read the data set as it is; otherwise it downloads and prepares it first.
 
     Raises:
-        UserError: all that can be said against `load` without a download: no such data set, no images in it, no such
-            class, only a part of it there, or preparing it would take TensorFlow, which is not there.
+        UserError: all that can be said against `opened` without a download: no such data set, no images in it, no such
+            class, only a part of it there, or preparing it takes TensorFlow, which is not installed.
     """
-    builder = _builder(path, dataset)
+    builder = _builder(location)
     prepared = _is_whole(builder)
     if not prepared and builder.data_path.exists():
         raise UserError(f"{shown(builder.data_dir)} is not a whole data set: remove it, to have it prepared anew")
     _image(builder)
-    _label(builder, dataset, known=prepared)
+    _label(builder, location.dataset, known=prepared)
     if not prepared and importlib.util.find_spec("tensorflow") is None:
         raise UserError(
             f"{builder.info.full_name} is not prepared in {shown(builder.data_dir)}, which takes TensorFlow: "
@@ -91,13 +82,14 @@ def _is_whole(builder: Any) -> bool:
     return (builder.data_path / "dataset_info.json").exists()
 
 
-def _builder(path: str, dataset: str) -> Any:
+def _builder(location: Location) -> Any:
     import tensorflow_datasets as tfds
 
+    path, dataset = location
     root = os.path.expanduser(path)
     if os.path.isfile(root) or root.endswith(".zip"):
         raise UserError(
-            f"data.path={shown(path)} is a file: for data.source=tfds it is a folder, or empty, as in "
+            f"data.path={shown(path)} is a file: for data.source=tfds it must be a folder, or empty, as in "
             "--config.data.path= for the usual one; data.source=zip reads zip files"
         )
     name, sign, label = dataset.partition("#")
@@ -107,18 +99,51 @@ def _builder(path: str, dataset: str) -> Any:
             "like oxford_iiit_pet#pomeranian for one class"
         )
     try:
-        return tfds.builder(name, data_dir=root or None)
+        with _NoTensorFlow(), contextlib.redirect_stdout(io.StringIO()):  # where tfds says at length that there is none
+            return tfds.builder(name, data_dir=root or None)
     except tfds.core.DatasetNotFoundError:
         known = tfds.list_builders(with_community_datasets=False)
         close = difflib.get_close_matches(name, known, 3)
         hint = f"did you mean {', '.join(close)}?" if close else "see the catalogue of TensorFlow Datasets"
         raise UserError(f"data.dataset={shown(dataset)}: tfds knows no data set {shown(name)}: {hint}") from None
     except ImportError as error:
+        missing = error.name or getattr(error.__cause__, "name", None)
+        if missing == "tensorflow":
+            plain = name.partition(":")[0]
+            raise UserError(
+                f"data.dataset={shown(dataset)}: tfds cannot describe it without TensorFlow: prepare it yourself with "
+                f"`tfds build {plain}`, and give its version, as in {plain}:1.0.0"
+            ) from None
         raise UserError(
-            f"data.dataset={shown(dataset)} takes the package {error.name}: install it, or {_without_tfds(None)}"
+            f"data.dataset={shown(dataset)} takes the package {missing}: install it, or {_without_tfds(None)}"
         ) from None
     except Exception as error:  # builders are code of many hands, and raise almost anything
         raise UserError(f"data.dataset={shown(dataset)} cannot be used: {_reason(error)}") from None
+
+
+class _NoTensorFlow(importlib.abc.Loader):
+    """Makes importing TensorFlow an error inside the block: beside Triton, which comes with PyTorch, Python crashes.
+
+    Whether TensorFlow is installed may still be asked, as tfds does.
+    """
+
+    def __enter__(self) -> None:
+        sys.meta_path.insert(0, self)  # type: ignore[arg-type]  # a finder in all but name
+
+    def __exit__(self, *error: object) -> None:
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
+
+    def find_spec(self, name: str, *others: Any) -> ModuleSpec | None:
+        if name != "tensorflow":
+            return None
+        found = (finder.find_spec(name, *others) for finder in sys.meta_path if finder is not self)
+        spec = next(filter(None, found), None)
+        if spec is not None:
+            spec.loader = self
+        return spec
+
+    def exec_module(self, module: ModuleType) -> None:
+        raise ModuleNotFoundError("TensorFlow is for a process of its own", name="tensorflow")
 
 
 def _image(builder: Any) -> str:
@@ -170,8 +195,14 @@ def _plain(label: str) -> str:
     return re.sub(r"[\s_-]", "", label.casefold())
 
 
-def _prepare(builder: Any) -> None:
-    """Downloads the data set and writes its images as they came into files that need no TensorFlow to read."""
+def prepare(path: str, dataset: str) -> None:
+    """Downloads a data set and writes its images as they came into files that need no TensorFlow to read.
+
+    It imports TensorFlow: `opened` calls it in a process of its own, and so must everybody.
+
+    Raises:
+        UserError: the download fails, or is not the published one.
+    """
     for name, quiet in (("TF_CPP_MIN_LOG_LEVEL", "2"), ("TF_ENABLE_ONEDNN_OPTS", "0")):  # it does not compute anything
         os.environ.setdefault(name, quiet)
     import tensorflow as tf
@@ -181,6 +212,7 @@ def _prepare(builder: Any) -> None:
     tf.config.set_visible_devices([], "GPU")  # TensorFlow would take all their memory from JAX
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
+    builder = _builder(Location(path, dataset))
     name, advice = builder.info.full_name, _without_tfds(builder)
     downloads = builder.data_dir_root / "downloads"  # where tfds puts them
     settings = tfds.download.DownloadConfig(try_download_gcs=False)
@@ -241,7 +273,7 @@ def _reason(error: Exception) -> str:
     return shown(lines[0] if len(lines[0]) <= 300 else f"{lines[0][:300]}...").rstrip(".:")
 
 
-def _opened(builder: Any) -> tuple[list[str], Callable[[str, str], Any]]:
+def _examples(builder: Any) -> tuple[list[str], Callable[[str, str], Any]]:
     """The ids of all examples, and what reads one feature of one of them from any thread: an image as its file's bytes.
 
     Raises:
@@ -312,3 +344,6 @@ class _TFRecords:
         with open(name, "rb") as stream:
             stream.seek(place)
             return stream.read(length)
+
+
+SOURCE = Source(opened=opened, path="optional", needs_dataset=True, downloads=True, is_ready=is_prepared)

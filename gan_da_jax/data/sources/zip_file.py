@@ -7,43 +7,23 @@ import struct
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from gan_da_jax.data.sources.images import MAX_BYTES, Images, Unreadable, choose, shown, wanted
+from gan_da_jax.data.sources.images import MAX_BYTES, Unreadable, shown, wanted
+from gan_da_jax.data.sources.source import Files, Source, path_exists
 from gan_da_jax.errors import UserError
 
 _PIECE = 4096  # bytes; LZMA makes 30 MB at the most of as many packed ones
 _BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError)
 
 
-def load(*, path: str, dataset: str, count: int, image_size: int, resize: str, seed: int, skip_bad: bool) -> Images:
-    """Chooses `count` of a zip file's JPEG, PNG and WebP images by `seed`, see `images.choose`; ids are entry names.
-
-    Nothing is ever extracted to the disk, so entries that point elsewhere ("../x.jpg") are mere names.
-    `dataset` has nothing to name.
-
-    Raises:
-        UserError: no such zip file, too few images, or bad ones and not `skip_bad`.
-    """
-    with opened(path) as (names, read):
-        return choose(
-            names,
-            read,
-            where=f"the zip file {shown(path)}",
-            count=count,
-            image_size=image_size,
-            resize=resize,
-            seed=seed,
-            skip_bad=skip_bad,
-        )
-
-
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
-    """Yields the names of the images in the zip file `path`, and what reads one of them from any thread.
+def opened(path: str) -> Iterator[Files]:
+    """Yields the images in the zip file `path`, each named as its entry.
 
-    However much an entry unpacks to, at most MAX_BYTES of it are ever held. Hidden entries and `__MACOSX` are
-    passed over. Of entries with the same name the last counts, as after unpacking.
+    Nothing is extracted to the disk, so an entry that points elsewhere ("../x.jpg") is a mere name. However much an
+    entry unpacks to, at most MAX_BYTES of it are held. Hidden entries and `__MACOSX` are passed over. Of entries with
+    the same name the last counts, as after unpacking.
 
     Raises:
         UserError: no such file, no zip file, or no image in it.
@@ -85,4 +65,7 @@ def opened(path: str) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
             except (*_BROKEN, NotImplementedError) as error:
                 raise Unreadable(f"corrupt in the zip file: {shown(error) or type(error).__name__}") from None
 
-        yield list(entries), read
+        yield Files(f"the zip file {shown(path)}", list(entries), read)
+
+
+SOURCE = Source(opened=lambda location: opened(location.path), path="needed", is_ready=path_exists)

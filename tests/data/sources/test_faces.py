@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_da_jax.data.sources import faces
+from gan_da_jax.data.sources import Location, faces
+from gan_da_jax.data.sources.images import choose
 
 
 def difference(a, b):
@@ -92,9 +93,10 @@ def test_labels_show_in_the_pixels():
         assert (guess == truth[800:]).mean() > least
 
 
-def test_load_appends_when_the_count_grows():
-    arguments = {"path": "", "dataset": "", "image_size": 32, "resize": "stretch", "seed": 9, "skip_bad": False}
-    few, many = faces.load(count=5, **arguments), faces.load(count=12, **arguments)
+def test_a_choice_appends_when_the_count_grows():
+    arguments = {"image_size": 32, "resize": "stretch", "seed": 9, "skip_bad": False}
+    with faces.SOURCE.opened(Location("")) as drawings:
+        few, many = (choose(drawings, count=count, **arguments) for count in (5, 12))
     assert many.ids[:6] == few.ids + ["face_000005"] and len(many.ids) == 12
     np.testing.assert_array_equal(many.pixels[:5], few.pixels)
     np.testing.assert_array_equal(many.pixels, faces.render(9, np.arange(12), 32)[0])

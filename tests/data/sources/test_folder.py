@@ -22,8 +22,9 @@ def save(path, number):
 
 
 def load(path, **changes):
-    arguments = {"dataset": "", "count": 1, "image_size": 8, "resize": "stretch", "seed": 0, "skip_bad": False}
-    return folder.load(path=str(path), **{**arguments, **changes})
+    arguments = {"count": 1, "image_size": 8, "resize": "stretch", "seed": 0, "skip_bad": False}
+    with folder.opened(str(path)) as files:
+        return images.choose(files, **{**arguments, **changes})
 
 
 def test_nested_images_of_every_kind_are_found(tmp_path):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gan_da_jax.data.sources import images
+from gan_da_jax.data.sources.source import Files
 from gan_da_jax.errors import UserError
 
 OPAQUE = np.random.default_rng(0).integers(0, 256, (23, 31, 3), np.uint8)
@@ -32,8 +33,8 @@ def picture(number):
 
 
 def choose(files, **changes):
-    arguments = {"where": "the folder /pictures", "image_size": 8, "resize": "stretch", "seed": 0, "skip_bad": False}
-    return images.choose(list(files), files.__getitem__, **{"count": 1, **arguments, **changes})
+    arguments = {"count": 1, "image_size": 8, "resize": "stretch", "seed": 0, "skip_bad": False}
+    return images.choose(Files("the folder /pictures", list(files), files.__getitem__), **{**arguments, **changes})
 
 
 def on_white(colour, alpha):
@@ -229,7 +230,7 @@ def test_one_bad_file_is_enough(name):
 
 
 def test_at_most_ten_bad_files_are_named():
-    with pytest.raises(UserError, match=r"25 of 28 images .*bad09\.jpg \(empty file\) and 15 more: mend") as caught:
+    with pytest.raises(UserError, match=r"25 of 28 images .*bad09\.jpg \(empty file\) and 15 more: repair") as caught:
         choose(GOOD | {f"bad{number:02d}.jpg": b"" for number in range(25)})
     assert "bad10.jpg" not in str(caught.value)
 
@@ -265,9 +266,7 @@ def test_too_few_images_are_refused_with_both_numbers(extra, count, words):
 
 def test_too_few_files_are_refused_before_any_is_read():
     with pytest.raises(UserError, match="has 2 images, but 3 are asked for"):
-        images.choose(
-            ["a.png", "b.png"], None, where="it", count=3, image_size=8, resize="stretch", seed=0, skip_bad=True
-        )
+        choose({"a.png": None, "b.png": None}, count=3, skip_bad=True)
 
 
 def test_an_unknown_resize_is_refused():

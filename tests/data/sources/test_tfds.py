@@ -1,39 +1,35 @@
 """tfds' own builders on small archives of the official structure, and what is read from what they prepare."""
 
+import base64
 import contextlib
 import http.server
+import importlib.util
 import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
+import textwrap
 import threading
-import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
-import requests
-import tensorflow_datasets as tf_datasets
 from PIL import Image
-from tensorflow_datasets.core.download import checksums
 
-from gan_da_jax.data.sources import folder, tfds
+from gan_da_jax.data.sources import Location, folder, tfds
+from gan_da_jax.data.sources.images import choose
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io as records
 from gan_da_jax.main import main
 
-SHARDS = tf_datasets.download.DownloadConfig(num_shards=3)
-
-
-def picture(number, size=(18, 22), form="JPEG"):
-    buffer = io.BytesIO()
-    pixels = np.random.default_rng(number).integers(0, 256, (*size[::-1], 3), np.uint8)
-    Image.fromarray(pixels).save(buffer, form)
-    return buffer.getvalue()
+sys.path.append(str(Path(__file__).parent))  # so that this process and the one that prepares import the same
+from photos import Photos, picture  # noqa: E402
 
 
 def resized(data, size=16):
@@ -42,36 +38,26 @@ def resized(data, size=16):
 
 def load(path, dataset, **changes):
     arguments = {"count": 1, "image_size": 16, "resize": "stretch", "seed": 3, "skip_bad": False}
-    return tfds.load(path=str(path), dataset=dataset, **{**arguments, **changes})
+    with tfds.opened(Location(str(path), dataset)) as files:
+        return choose(files, **{**arguments, **changes})
 
 
-class Photos(tf_datasets.core.GeneratorBasedBuilder):
-    """20 + 10 images of two classes; tfds prepares such a one without TensorFlow."""
+@pytest.fixture
+def prepares(tmp_path, monkeypatch):
+    """Lets the process that prepares know `photos`, and run some more code when it starts."""
+    pytest.importorskip("tensorflow_datasets")
+    if importlib.util.find_spec("tensorflow") is None:
+        pytest.skip("there is no TensorFlow")
+    place = tmp_path / "site"
+    place.mkdir()
 
-    VERSION = tf_datasets.core.Version("1.0.0")
-    FROM = []
-    FILES = {f"{number:02d}": picture(number, form="PNG" if number % 2 else "JPEG") for number in range(30)}
+    def first(code=""):
+        """Python imports `sitecustomize` whenever it starts."""
+        (place / "sitecustomize.py").write_text("import photos\n" + textwrap.dedent(code))
 
-    def _info(self):
-        features = tf_datasets.features
-        feature = features.FeaturesDict(
-            {
-                "picture": features.Image(),
-                "number": np.int64,
-                "kind": features.ClassLabel(num_classes=2),
-            }
-        )
-        return tf_datasets.core.DatasetInfo(builder=self, features=feature)
-
-    def _split_generators(self, dl_manager):
-        dl_manager.download(self.FROM)
-        self.info.features["kind"].names = ["Odd one", "even_one"]  # not known before the download, as of cifar10
-        return {"train": self._generate_examples(0, 20), "test": self._generate_examples(20, 30)}
-
-    def _generate_examples(self, start, end):
-        for number in range(start, end):
-            data = self.FILES[f"{number:02d}"]
-            yield number, {"picture": data, "number": number, "kind": "Odd one" if number % 2 else "even_one"}
+    first()
+    monkeypatch.syspath_prepend(place)
+    return first
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +116,10 @@ def without_tensorflow(code, *arguments, **environment):
 def test_prepared_data_are_read_without_tensorflow(photos):
     code = """
     import json
-    from gan_da_jax.data import tfds
-    arguments = {"count": 9, "image_size": 16, "resize": "stretch", "seed": 3, "skip_bad": False}
-    found = tfds.load(path="", dataset="photos#odd one", **arguments)
+    from gan_da_jax.data.sources import Location, tfds
+    from gan_da_jax.data.sources.images import choose
+    with tfds.opened(Location("", "photos#odd one")) as files:
+        found = choose(files, count=9, image_size=16, resize="stretch", seed=3, skip_bad=False)
     assert "tensorflow" not in sys.modules
     print(json.dumps([found.ids, found.pixels.tolist()]))
     """
@@ -201,9 +188,9 @@ def test_the_command_line_prepares_a_data_set(photos, tmp_path, capsys):
     ],
 )
 def test_what_cannot_be_is_refused_before_any_download(tmp_path, dataset, words):
-    for refused in (tfds.is_prepared, load):
+    for refused in (tfds.is_prepared, lambda location: tfds.opened(location).__enter__()):
         with pytest.raises(UserError, match=words) as caught:
-            refused(path=str(tmp_path / "data"), dataset=dataset)
+            refused(Location(str(tmp_path / "data"), dataset))
         assert str(caught.value).isprintable() and not list(tmp_path.iterdir())
 
 
@@ -211,7 +198,7 @@ def test_what_cannot_be_is_refused_before_any_download(tmp_path, dataset, words)
 def test_what_may_be_downloaded(tmp_path, monkeypatch, capsys, dataset):
     """The classes of cifar10 have no names before the download."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    assert not tfds.is_prepared(path=str(tmp_path / "data"), dataset=dataset)
+    assert not tfds.is_prepared(Location(str(tmp_path / "data"), dataset))
     assert main(command(tmp_path / "run", tmp_path / "data", dataset, "--dry_run")) == 0
     assert f"{dataset} would be downloaded and prepared first" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
@@ -238,14 +225,14 @@ def test_damaged_data_are_refused(photos, tmp_path):
         load(tmp_path, "photos")
     (place / "dataset_info.json").unlink()
     with pytest.raises(UserError, match="photos/1.0.0 is not a whole data set: remove it"):
-        tfds.is_prepared(path=str(tmp_path), dataset="photos")
+        tfds.is_prepared(Location(str(tmp_path), "photos"))
 
 
 def test_a_path_of_another_source_is_refused(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     for name in ("file", "img_align_celeba.zip"):
-        with pytest.raises(UserError, match="is a file: for data.source=tfds it is a folder, or empty"):
-            tfds.is_prepared(path=str(tmp_path / name), dataset="celeb_a")
+        with pytest.raises(UserError, match="is a file: for data.source=tfds it must be a folder, or empty"):
+            tfds.is_prepared(Location(str(tmp_path / name), "celeb_a"))
 
 
 def celeba(folder):
@@ -297,19 +284,21 @@ def pets(folder):
 
 
 @pytest.fixture
-def official(tmp_path, monkeypatch):
+def official(tmp_path, prepares):
     """Puts small archives where tfds looks for those downloaded by hand; it takes them for the published ones."""
-    pytest.importorskip("tensorflow")
     place = tmp_path / "data"
     by_hand = place / "downloads/manual"
     by_hand.mkdir(parents=True)
-    images = {}
-    for name, write in (("celeb_a", celeba), ("oxford_iiit_pet", pets)):
-        images[name] = write(by_hand)
-        builder = tf_datasets.builder_cls(name)
-        found = {url: checksums.compute_url_info(by_hand / info.filename) for url, info in builder.url_infos.items()}
-        monkeypatch.setattr(builder, "url_infos", found)
-    return place, images
+    prepares(f"""
+        import pathlib, tensorflow_datasets
+        from tensorflow_datasets.core.download import checksums
+
+        for name in ("celeb_a", "oxford_iiit_pet"):
+            builder, by_hand = tensorflow_datasets.builder_cls(name), pathlib.Path({str(by_hand)!r})
+            found = {{url: by_hand / info.filename for url, info in builder.url_infos.items()}}
+            builder.url_infos = {{url: checksums.compute_url_info(file) for url, file in found.items()}}
+    """)
+    return place, {"celeb_a": celeba(by_hand), "oxford_iiit_pet": pets(by_hand)}
 
 
 def test_celeba_from_its_official_archives(official):
@@ -324,7 +313,7 @@ def test_celeba_from_its_official_archives(official):
         number = int(expected.pop(image.tobytes())[:6])
         assert name.partition("/")[0] == ("train" if number < 9 else "validation" if number < 11 else "test")
     assert (place / "celeb_a/2.1.0/celeb_a-train.array_record-00000-of-00001").exists()
-    assert tfds.is_prepared(path=str(place), dataset="celeb_a")
+    assert tfds.is_prepared(Location(str(place), "celeb_a"))
     shutil.rmtree(place / "downloads")
     again = load(place, "celeb_a", count=5)
     assert again.ids == found.ids[:5]
@@ -337,29 +326,49 @@ def test_pomeranians_of_oxford_equal_the_folder_of_them(official, tmp_path):
     for name, data in images["oxford_iiit_pet"].items():
         if name.startswith("pomeranian"):
             (tmp_path / "unpacked" / f"{name}.jpg").write_bytes(data)
-    arguments = {"dataset": "", "count": 8, "image_size": 16, "resize": "stretch", "seed": 3, "skip_bad": False}
-    expected = folder.load(path=str(tmp_path / "unpacked"), **arguments)
+    with folder.opened(str(tmp_path / "unpacked")) as files:
+        expected = choose(files, count=8, image_size=16, resize="stretch", seed=3, skip_bad=False)
     assert {image.tobytes() for image in found.pixels} == {image.tobytes() for image in expected.pixels}
     assert sorted(name.partition("/")[0] for name in found.ids) == ["test"] * 3 + ["train"] * 5
     assert load(place, "oxford_iiit_pet", count=24).available == 24
     assert load(place, "oxford_iiit_pet#abyssinian", count=8).available == 8
 
 
-def test_tfrecords_hold_the_same_images_in_the_same_order(photos, tmp_path):
+# Prepares `photos` as TFRecords in a folder, and prints the images of each split as TensorFlow reads them.
+WITNESS = """if True:
+    import base64, json, sys
+    import tensorflow_datasets as tfds
+    from photos import Photos
+
+    builder = Photos(data_dir=sys.argv[1])
+    shards = tfds.download.DownloadConfig(num_shards=3)
+    builder.download_and_prepare(file_format="tfrecord", download_config=shards)
+    in_order, raw = tfds.ReadConfig(interleave_cycle_length=1), {"picture": tfds.decode.SkipDecoding()}
+    splits = builder.as_dataset(read_config=in_order, decoders=raw)
+    read = {split: [one["picture"].numpy() for one in examples] for split, examples in splits.items()}
+    print(json.dumps({split: [base64.b64encode(data).decode() for data in datas] for split, datas in read.items()}))
+"""
+
+
+def test_tfrecords_hold_the_same_images_in_the_same_order(photos, tmp_path, prepares):
     """Data that someone has prepared in tfds' own default format; TensorFlow writes and, as a witness, reads them."""
-    pytest.importorskip("tensorflow")
-    builder = Photos(data_dir=tmp_path)
-    builder.download_and_prepare(file_format="tfrecord", download_config=SHARDS)
+    ran = subprocess.run(
+        [sys.executable, "-c", WITNESS, tmp_path],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
     assert len(list((tmp_path / "photos/1.0.0").glob("*train.tfrecord*"))) == 3
     found, other = load(tmp_path, "photos#odd one", count=15), load(photos, "photos#odd one", count=15)
     assert found.ids == other.ids
     np.testing.assert_array_equal(found.pixels, other.pixels)
-    in_order, raw = tf_datasets.ReadConfig(interleave_cycle_length=1), {"picture": tf_datasets.decode.SkipDecoding()}
-    for split, examples in builder.as_dataset(read_config=in_order, decoders=raw).items():
-        for index, example in enumerate(examples):
-            if f"{split}/{index:06d}" in found.ids:
-                image = found.pixels[found.ids.index(f"{split}/{index:06d}")]
-                np.testing.assert_array_equal(image, resized(example["picture"].numpy()))
+    official = {
+        f"{split}/{index:06d}": resized(base64.b64decode(data))
+        for split, images in json.loads(ran.stdout.splitlines()[-1]).items()
+        for index, data in enumerate(images)
+    }
+    assert len(official) == 30
+    np.testing.assert_array_equal(found.pixels, [official[name] for name in found.ids])
     for file in (tmp_path / "photos/1.0.0").glob("*test.tfrecord*"):
         file.write_bytes(file.read_bytes()[:-900])
     with pytest.raises(UserError, match="is damaged|cannot be used"):
@@ -375,8 +384,7 @@ def last_line(capsys):
 CELEBA_OTHERWISE = "yourself and give --config.data.source=zip --config.data.path=img_align_celeba.zip"
 
 
-def test_another_file_than_the_published_one(tmp_path, capsys):
-    pytest.importorskip("tensorflow")
+def test_another_file_than_the_published_one(tmp_path, capsys, prepares):
     (tmp_path / "data/downloads/manual").mkdir(parents=True)
     celeba(tmp_path / "data/downloads/manual")
     assert main(command(tmp_path / "run", tmp_path / "data", "celeb_a")) == 2
@@ -389,8 +397,7 @@ def test_another_file_than_the_published_one(tmp_path, capsys):
     ("dataset", "otherwise"),
     [("celeb_a", CELEBA_OTHERWISE), ("oxford_iiit_pet#pug", "--config.data.source=folder --config.data.path=DIR")],
 )
-def test_no_network(tmp_path, capsys, monkeypatch, dataset, otherwise):
-    pytest.importorskip("tensorflow")
+def test_no_network(tmp_path, capsys, monkeypatch, prepares, dataset, otherwise):
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
     assert main(command(tmp_path / "run", tmp_path / "data", dataset)) == 2
@@ -400,30 +407,31 @@ def test_no_network(tmp_path, capsys, monkeypatch, dataset, otherwise):
     assert not (tmp_path / "run").exists() and not list((tmp_path / "data").glob(f"{dataset.partition('#')[0]}/*"))
 
 
-def test_google_s_page_instead_of_celeba(tmp_path, capsys, monkeypatch):
+def test_google_s_page_instead_of_celeba(tmp_path, capsys, prepares):
     """Google Drive answers with a page once too many have asked for a file on one day."""
-    pytest.importorskip("tensorflow")
     pytest.importorskip("bs4")
+    prepares("""
+        import io, requests
 
-    def send(adapter, request, **options):
-        answer = requests.Response()
-        answer.status_code, answer.url, answer.request = 200, request.url, request
-        answer.raw = io.BytesIO(b"<html><title>Google Drive - Quota exceeded</title><body>Too many users</body></html>")
-        return answer
+        def send(adapter, request, **options):
+            answer = requests.Response()
+            answer.status_code, answer.url, answer.request = 200, request.url, request
+            answer.raw = io.BytesIO(b"<html><title>Google Drive - Quota exceeded</title><body>Too many</body></html>")
+            return answer
 
-    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+        requests.adapters.HTTPAdapter.send = send
+    """)
     assert main(command(tmp_path / "run", tmp_path / "data", "celeb_a")) == 2
     last = last_line(capsys)
     assert "Failed to obtain confirmation link for GDrive" in last and last.endswith(CELEBA_OTHERWISE)
 
 
 @pytest.fixture
-def server(monkeypatch):
-    """Has `photos` download three files; returns an event that is set when nobody listens to the endless one any more.
+def server(monkeypatch, prepares):
+    """Yields a function that has `photos` download files, and events: /endless has begun, nobody listens to it now.
 
     /absent is not there, once /endless has begun; /silent never answers.
     """
-    pytest.importorskip("tensorflow")
     begun, left, over = threading.Event(), threading.Event(), threading.Event()
 
     class Answer(http.server.BaseHTTPRequestHandler):
@@ -446,48 +454,101 @@ def server(monkeypatch):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as running:
-        monkeypatch.setattr(Photos, "FROM", f"http://127.0.0.1:{running.server_port}/")
+        address = f"http://127.0.0.1:{running.server_port}/"
+
+        def downloads(*files):
+            monkeypatch.setenv("PHOTOS_FROM", json.dumps([address + name for name in files]))
+
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
-        yield left
+        yield downloads, begun, left
         over.set()
         running.shutdown()
         thread.join()
 
 
-def test_a_failed_download_ends_the_others(server, monkeypatch, tmp_path):
+def test_a_failed_download_ends_the_others(server, tmp_path):
     """They would go on for ever, and keep the process."""
-    monkeypatch.setattr(Photos, "FROM", [Photos.FROM + name for name in ("absent", "endless")])
+    downloads, _, left = server
+    downloads("absent", "endless")
     with pytest.raises(UserError, match="photos/1.0.0 could not be downloaded.*HTTP code: 404"):
         load(tmp_path, "photos")
-    assert server.wait(30)
+    assert left.wait(30)
 
 
-def test_a_silent_server_is_not_waited_for(server, monkeypatch, tmp_path):
-    monkeypatch.setattr(Photos, "FROM", [Photos.FROM + "silent"])
-    monkeypatch.setattr(tfds, "_TIMEOUT", (1, 1))
+def test_a_silent_server_is_not_waited_for(server, prepares, tmp_path):
+    server[0]("silent")
+    prepares("from gan_da_jax.data.sources import tfds; tfds._TIMEOUT = (1, 1)")
     with pytest.raises(UserError, match="photos/1.0.0 could not be downloaded.*timed out"):
         load(tmp_path, "photos")
 
 
-def test_two_at_once_prepare_once(monkeypatch, tmp_path):
-    pytest.importorskip("tensorflow")
-    times, splits = [], Photos._split_generators
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_command_ends_its_downloads(server, tmp_path, number):
+    downloads, begun, left = server
+    downloads("endless")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gan_da_jax", *command(tmp_path / "run", tmp_path / "data", "photos")],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    began = begun.wait(120)
+    process.send_signal(number if began else signal.SIGKILL)
+    assert began and left.wait(60)
+    error = process.stderr.read()  # ends with the last process that writes there
+    assert "Traceback" not in error and not list((tmp_path / "data/photos").glob("*"))
+    if number == signal.SIGKILL:
+        assert process.wait(60) == -number
+    else:
+        assert process.wait(60) == 1 and error.splitlines()[-1] == "interrupted; the same command continues"
 
-    def slow(*given):
-        times.append(time.sleep(0.5))
-        return splits(*given)
 
-    monkeypatch.setattr(Photos, "_split_generators", slow)
+def test_a_process_that_is_killed_is_told_of(prepares, tmp_path, capfd):
+    prepares("import os; photos.Photos._split_generators = lambda *given: os.kill(os.getpid(), 9)")
+    assert main(command(tmp_path / "run", tmp_path / "data", "photos")) == 1
+    assert last_line(capfd).endswith("is there enough memory?")
+
+
+def test_two_at_once_prepare_once(prepares, tmp_path):
+    prepares(f"""
+        import time
+
+        splits = photos.Photos._split_generators
+
+        def slow(*given):
+            with open({str(tmp_path / "times")!r}, "a") as file:
+                print("once", file=file)
+            time.sleep(0.5)
+            return splits(*given)
+
+        photos.Photos._split_generators = slow
+    """)
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda label: load(tmp_path, f"photos#{label}", count=15), ("odd one", "even one"))
-    assert len(times) == 1 and not set(first.ids) & set(second.ids)
+    assert (tmp_path / "times").read_text() == "once\n" and not set(first.ids) & set(second.ids)
 
 
-def test_tensorflow_sees_no_gpu_when_it_prepares(monkeypatch, tmp_path):
-    tensorflow = pytest.importorskip("tensorflow")
-    seen, splits = [], Photos._split_generators
-    monkeypatch.setattr(tensorflow.config, "set_visible_devices", lambda *given: seen.append(given))
-    monkeypatch.setattr(Photos, "_split_generators", lambda *given: seen.append("prepares") or splits(*given))
+def test_tensorflow_sees_no_gpu_when_it_prepares(prepares, tmp_path):
+    prepares(f"""
+        import tensorflow
+
+        def note(*given):
+            with open({str(tmp_path / "seen")!r}, "a") as file:
+                print(*given, file=file)
+
+        splits = photos.Photos._split_generators
+        tensorflow.config.set_visible_devices = note
+        photos.Photos._split_generators = lambda *given: note("prepares") or splits(*given)
+    """)
     load(tmp_path, "photos")
-    assert seen == [([], "GPU"), "prepares"]
+    assert (tmp_path / "seen").read_text() == "[] GPU\nprepares\n"
+    assert "tensorflow" not in sys.modules
+
+
+def test_what_takes_tensorflow_to_be_described_is_refused(tmp_path, capfd):
+    with pytest.raises(
+        UserError, match="coco/2017: tfds cannot describe it without TensorFlow: .*`tfds build coco/2017`"
+    ):
+        tfds.is_prepared(Location(str(tmp_path), "coco/2017"))
+    assert capfd.readouterr() == ("", "") and "tensorflow" not in sys.modules

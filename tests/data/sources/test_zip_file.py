@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from gan_da_jax.data.sources import folder, zip_file
+from gan_da_jax.data.sources.images import choose
 from gan_da_jax.errors import UserError
 
 
@@ -27,9 +28,10 @@ def pack(path, files, compression=zipfile.ZIP_DEFLATED):
     return path
 
 
-def load(path, **changes):
-    arguments = {"dataset": "", "count": 1, "image_size": 16, "resize": "center_crop", "seed": 4, "skip_bad": False}
-    return zip_file.load(path=str(path), **{**arguments, **changes})
+def load(path, source=zip_file, **changes):
+    arguments = {"count": 1, "image_size": 16, "resize": "center_crop", "seed": 4, "skip_bad": False}
+    with source.opened(str(path)) as files:
+        return choose(files, **{**arguments, **changes})
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
@@ -39,8 +41,7 @@ def test_a_zip_like_celeba_s_equals_the_folder_it_unpacks_to(tmp_path, compressi
     for name, data in PICTURES.items():
         (tmp_path / "unpacked" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "unpacked" / name).write_bytes(data)
-    arguments = {"dataset": "", "count": 7, "image_size": 16, "resize": "center_crop", "seed": 4, "skip_bad": False}
-    expected = folder.load(path=str(tmp_path / "unpacked"), **arguments)
+    expected = load(tmp_path / "unpacked", source=folder, count=7)
     assert found.ids == expected.ids and set(found.ids) <= set(PICTURES)
     assert found.available == expected.available == 12
     np.testing.assert_array_equal(found.pixels, expected.pixels)
