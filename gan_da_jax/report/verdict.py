@@ -32,7 +32,7 @@ def _best(board: Board, candidates: list[Standing]) -> str:
     readings = _readings(board, best, whose="Its" if number == 1 else "The best arm's")
     if number == 1:
         return (
-            f"On {board.source}, {best.arm.as_training} reached {score.label} {mean}; there is no other arm to compare "
+            f"On {board.source}, {best.arm.as_training} reached {score.label} {mean}. There is no other arm to compare "
             f"it with.{readings}"
         )
     by = f"By {score.label} ({score.better} is better), {best.arm.as_training} was best of {number} arms on"
@@ -67,8 +67,8 @@ def _readings(board: Board, best: Standing, *, whose: str) -> str:
     plain = baseline.scores[score.key]["mean"]
     better, worse, where = ("paper", "field", "below") if mean < plain else ("field", "paper", "above")
     return (
-        f" {whose} {score.label} of {written(mean)} is {where} the {written(plain)} of {BASELINE}: better as the {better} "
-        f"reads it, worse as the {worse} does{real}."
+        f" {whose} {score.label} of {written(mean)} is {where} the {written(plain)} of {BASELINE}: better as the "
+        f"{better} reads it, worse as the {worse} does{real}."
     )
 
 
@@ -82,13 +82,13 @@ def _disputed(board: Board, candidates: list[Standing]) -> str:
     real = _of_real(board, score)
     if len(candidates) == 1:
         return (
-            f"On {board.source}, {highest.arm.as_training} reached {score.label} {high}; there is no other arm to "
+            f"On {board.source}, {highest.arm.as_training} reached {score.label} {high}. There is no other arm to "
             f"compare it with{real}."
         )
     return (
         f"Of {len(candidates)} arms on {board.source}, {highest.arm.as_training} has the highest {score.label} "
         f"({high}), best as the field reads it, and {lowest.arm.as_training} the lowest ({low}), best as the paper "
-        f"reads it. Neither FID nor KID was measured, which could decide{real}."
+        f"reads it. FID or KID could decide, but neither was measured{real}."
     )
 
 
@@ -134,7 +134,6 @@ def _many(score: Score, compared: dict[int, Comparison]) -> str:
         f"By {score.label}, {differ} from {BASELINE} by more than chance explains (p at most {LEVEL} by an exact "
         "signed-rank test, corrected for all arms)."
     )
-
 
 
 def _seeds(arms: int) -> str:
