@@ -125,7 +125,7 @@ def _resampled(standing: Standing) -> dict[str, Any] | None:
 
 
 def _missing(board: Board) -> list[dict[str, Any]]:
-    """Why scores could not be computed: reason, names of the scores, and the arms, or none where it is all of them."""
+    """Why scores could not be computed: the reason, names of the scores, and the arms, [] where it is all of them."""
     labels = {score.key: score.label for score in scores_by(board.classifier)} | {"classes": "classes of single images"}
     found: dict[str, dict[str, dict]] = {}
     for standing in board.standings:

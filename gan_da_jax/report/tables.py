@@ -105,8 +105,8 @@ def _comparisons(board: Board, standing: Standing, policy: str, by_score: dict[s
 def to_csv(entries: list[dict[str, Any]]) -> str:
     """Writes one line an entry; a number with an interval fills the columns mean, ci95_low, ci95_high and values.
 
-    The columns of a score begin with its key, those of the best checkpoint with `best_`, of the comparisons with the
-    key and `_against_none` or `_against_duplicate`, of the shares with `leakage_` and the op, or `memorisation_`.
+    The columns of a score begin with its key; the scores of the best checkpoint with `best_`; the comparisons with the
+    key and `_against_none` or `_against_duplicate`; the shares with `leakage_` and the op, or `memorisation_`.
     """
     lines = []
     for entry in entries:

@@ -33,7 +33,7 @@ def _best(board: Board, candidates: list[Standing]) -> str:
     readings = _readings(board, best, whose="Its" if number == 1 else "The best arm's")
     if number == 1:
         return (
-            f"On {board.source}, {best.arm.as_training} reached {score.label} {mean}; there is no other arm to compare "
+            f"On {board.source}, {best.arm.as_training} reached {score.label} {mean}. There is no other arm to compare "
             f"it with.{readings}"
         )
     by = f"By {score.label} ({score.better} is better), {best.arm.as_training} was best of {number} arms on"
@@ -83,13 +83,13 @@ def _disputed(board: Board, candidates: list[Standing]) -> str:
     real = _of_real(board, score)
     if len(candidates) == 1:
         return (
-            f"On {board.source}, {highest.arm.as_training} reached {score.label} {high}; there is no other arm to "
+            f"On {board.source}, {highest.arm.as_training} reached {score.label} {high}. There is no other arm to "
             f"compare it with{real}."
         )
     return (
         f"Of {len(candidates)} arms on {board.source}, {highest.arm.as_training} has the highest {score.label} "
         f"({high}), best as the field reads it, and {lowest.arm.as_training} the lowest ({low}), best as the paper "
-        f"reads it. Neither FID nor KID was measured, which could decide{real}."
+        f"reads it. FID or KID could decide, but neither was measured{real}."
     )
 
 

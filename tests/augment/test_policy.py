@@ -106,3 +106,9 @@ def test_pool_sizes():
     assert policy.pool_sizes(policy.parse("generated+hflip"), 5) == {"generated": 3}
     assert policy.pool_sizes(policy.parse("more"), 7) == {"more": 7}
     assert policy.pool_sizes(policy.parse("hflip"), 7) == {}
+
+
+def test_part_is_written_without_defaults():
+    text = "contrast(factor=2)+hflip+vflip"
+    assert "+".join(map(str, policy.parse(text))) == text
+    assert str(policy.parse("contrast(factor=1.5)")[0]) == "contrast"

@@ -77,3 +77,14 @@ def test_pool_of_equal_sets_is_each_of_them(count, number):
     row = {"step": 1, "fid": number, "real_inception_score": {"mean": number, "std": 0.1, "splits": 3}}
     pooled = over_seeds.pool([row] * count)
     assert {key: pooled[key] for key in row} == row
+
+
+def test_the_first_score_that_all_seeds_have_chooses():
+    def row(step, fid, kid):
+        return {"step": step, "fid": fid, "kid": {"mean": kid, "std": 0.1}}
+
+    seeds = {0: [row(1, 5.0, 0.1), row(2, 3.0, 0.2)], 1: [row(1, 2.0, 0.4), row(2, 4.0, 0.3)]}
+    assert over_seeds.choose(seeds) == ("fid", {0: seeds[0][1], 1: seeds[1][0]})
+    seeds[1] = [one | {"fid": None} for one in seeds[1]]
+    assert over_seeds.choose(seeds) == ("kid", {0: seeds[0][0], 1: seeds[1][1]})
+    assert over_seeds.choose({0: [{"step": 1}]}) is None and over_seeds.choose({}) is None

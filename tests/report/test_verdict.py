@@ -5,7 +5,7 @@ import pytest
 from gan_da_jax.files import io
 from gan_da_jax.report import controls, verdict
 from gan_da_jax.report.arms import compare, group
-from gan_da_jax.report.board import agreement
+from gan_da_jax.report.board import account_of, agreement
 
 
 @pytest.fixture
@@ -86,15 +86,34 @@ def test_without_none_nothing_is_held_against_it(make, sentences):
 
 def test_one_arm_has_no_rival(make, sentences):
     best, claim, _ = sentences(make(1, hflip={"distance": 20.0}))
-    assert "there is no other arm" in best and claim.startswith("One arm proves nothing")
+    assert "There is no other arm" in best and claim.startswith("One arm proves nothing")
 
 
 def test_inception_score_alone_decides_nothing(make, sentences):
     best, claim, _ = sentences(make(7, none={"level": 2.0}, hflip={"level": 9.0}, vflip={"level": 5.0}))
     assert re.search(r"hflip@20 has the highest Inception Score \([\d.]+\), best as the field reads it", best)
     assert re.search(r"alone \(`none`\) the lowest \([\d.]+\), best as the paper reads it", best)
-    assert "Neither FID nor KID" in best
+    assert "FID or KID could decide, but neither was measured" in best
     assert claim.startswith("By Inception Score, 2 of 2 arms differ from training on the originals alone (`none`)")
+
+
+@pytest.mark.parametrize(
+    "arms",
+    [
+        {"none": {"distance": 20.0}},
+        {"none": {"level": 2.0}, "hflip": {"level": 9.0}},
+        {"none": {"distance": 20.0}, "hflip": {"distance": 60.0, "level": 1.5, "extra": {"kimg": 99.0}}},
+        {"none": {"distance": 60.0, "leakage": {"hflip": 0.1}}, "hflip": {"distance": 20.0, "leakage": {"hflip": 0.4}}},
+        {"none": {"distance": 60.0, "extra": {"kid": {"mean": -9.0, "std": 0.1}}}, "hflip": {"distance": 20.0}},
+        {"none": {"distance": 20.0, "train": {"batch_size": 32}, "memorised": 0.4}, "hflip": {"distance": 60.0}},
+    ],
+)
+def test_the_arm_none_is_no_bare_word(make, read_all, arms):
+    """In a sentence, "none is the best of 3 arms" says that no arm is."""
+    [board] = compare(group(read_all(make(2, **arms)))[0])
+    account = account_of(board)
+    said = " ".join([*account["verdict"], *account["caveats"], *account["explanation"]])
+    assert "`none" in said and "none" not in re.sub("`none[^`]*`", "", said)
 
 
 def test_without_classes_no_reading_is_mentioned(make, sentences):

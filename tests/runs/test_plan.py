@@ -60,10 +60,8 @@ def test_where_the_originals_come_from():
         "pomeranians": ("folder", "pomeranians", ""),
     }
     prepared = configured(study__sources=("tfds:celeb_a", "tfds:cats/small#black"), data__path="tensorflow_datasets")
-    data = {
-        one.source: (one.config.data.source, one.config.data.path, one.config.data.dataset) for one in plan(prepared)
-    }
-    assert data == {
+    data = {one.source: one.run.config.data for one in plan(prepared)}
+    assert {source: (one.source, one.path, one.dataset) for source, one in data.items()} == {
         "celeb_a": ("tfds", "tensorflow_datasets", "celeb_a"),
         "cats_small#black": ("tfds", "tensorflow_datasets", "cats/small#black"),
     }

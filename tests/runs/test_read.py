@@ -118,3 +118,15 @@ def test_scores_by_two_weight_files_are_never_mixed(tmp_path, make_run):
     io.append_jsonl(path, rows[-1] | {"weights_sha256": "ee" * 32, "fid": 50.0})
     kept = read.read(tmp_path / "a", tmp_path).scores
     assert [row["weights_sha256"] for row in kept] == ["ee" * 32] and len(rows) > 1
+
+
+def test_each_way_of_scoring_has_its_best_step(tmp_path, make_run):
+    folder = make_run(tmp_path, evaluations=4, repeats=2, distance=20.0)
+    rows = io.read_jsonl(folder / "scores.jsonl")
+    fid = {16: (9.0, 1.0), 32: (4.0, 4.0), 48: (6.0, 6.0), 64: (5.0, 5.0)}  # the mean of both sets counts
+    rows = [row | {"fid": fid[row["step"]][row["repeat"]]} for row in rows]
+    other = [row | {"tap": "192", "fid": None, "kid": {"mean": row["step"], "std": 0.1}} for row in rows]
+    blind = [row | {"tap": "7", "fid": None, "kid": None} for row in rows]
+    assert read.best_steps(rows) == {32}
+    assert read.best_steps(other) == {16} and read.best_steps(blind) == set()
+    assert read.best_steps([*rows, *other, *blind]) == {16, 32}

@@ -194,12 +194,15 @@ def at_the_edge(axes: Axes, y: float, number: float) -> None:
 def reach(places: Sequence[Ranked], others: Sequence[float]) -> tuple[float, float, float]:
     """The ends of an axis, and the room beside its points.
 
-    An interval of two seeds can be many times wider than all the scores: it may leave the picture, they may not.
+    An interval of two seeds can be many times wider than all the scores: it may leave the picture, they may not. Where
+    no score is below 0, the axis is not either.
     """
     points = [number for place in places for number in place.values] + list(others)
     ends = [number for place in places for number in place.ci95 or []]
     room = max(max(points) - min(points), 0.02 * abs(max(points)), 1e-6 if any(points) else 1)
-    return max(min(ends + points), min(points) - room), min(max(ends + points), max(points) + room), room
+    least = 0 if min(points) >= 0 else -np.inf
+    low, high = max(min(ends + points), min(points) - room, least), min(max(ends + points), max(points) + room)
+    return low, high if high > low else low + room, room
 
 
 def losses(seeds: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *, limits: tuple[float, float]) -> Figure:

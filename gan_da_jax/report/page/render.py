@@ -138,11 +138,13 @@ def _frames(run: RecordedRun) -> list[dict[str, Any]]:
     ]
 
 
-def _evidence(run: RecordedRun, differing: dict[str, Any]) -> dict[str, Any]:
+def _evidence(run: RecordedRun, own: dict[str, Any]) -> dict[str, Any]:
     """The fields in which a run differs from others, and the hashes to check it by."""
     return {
         "run": run,
-        "differing": differing,
+        "differing": {
+            field: found for field, found in own.items() if not (field == "augment.count" and run.arm.baseline)
+        },
         "weights": sorted({row["weights_sha256"] for row in run.scores}),
         "state": next((row["state_sha256"] for row in reversed(run.metrics) if row.get("state_sha256")), ""),
     }

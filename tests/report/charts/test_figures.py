@@ -62,6 +62,15 @@ def test_ranking_shows_all_scores_whatever_the_intervals():
     assert -5 < low < 1.9 and 5 < high < 12
 
 
+def test_an_interval_below_0_is_cut_where_no_score_is():
+    places = [figures.Ranked("a", 2.0, [-9.0, 13.0], [1.0, 3.0]), figures.Ranked("b", 5.0, None, [5.0])]
+    [axes] = figures.ranking(places, label="FID", real=None, better="lower").axes
+    assert -0.5 < axes.get_xlim()[0] < 0
+    places[1] = figures.Ranked("b", -1.0, None, [-1.0])
+    [axes] = figures.ranking(places, label="KID", real=None, better="lower").axes
+    assert axes.get_xlim()[0] < -4
+
+
 def test_ranking_of_equal_scores_has_an_axis():
     [axes] = figures.ranking([figures.Ranked("a", 0.0, None, [0.0])], label="IS", real=None, better="higher").axes
     assert axes.get_xlim()[0] < 0 < axes.get_xlim()[1]

@@ -241,7 +241,7 @@ def test_classes_are_shown_with_shares_counts_and_a_sheet(tmp_path, make_run, pa
 def test_interval_that_leaves_out_the_score_is_explained(tmp_path, make_run, page_of, interval, said):
     make_run(tmp_path, extra={"inception_score_1_interval": interval})
     found = page_of(tmp_path)
-    assert any(f"resampled {written(interval[0])} to {written(interval[1])}" in row for row in found.rows)
+    assert any(f"resampled|{written(interval[0])} to {written(interval[1])}" in row for row in found.rows)
     assert ("may leave out the score beside it" in found.text) == said
 
 
@@ -303,6 +303,16 @@ def test_quick_report_has_no_empty_sections(tmp_path, make_run, page_of):
     assert "every arm at its last" not in found.text.lower()
     links = {attributes["href"] for tag, attributes in found.tags if tag == "a"}
     assert {link for link in links if not link.startswith("#")} == {"../"}
+
+
+def test_the_network_has_the_name_of_the_config(tmp_path, make_run, page_of):
+    run = make_run(tmp_path)
+    assert "DCGAN trained on celeba_1000" in page_of(tmp_path).text
+    entry = io.read_json(run / "config.json")
+    entry["config"]["model"]["name"] = "another"
+    io.write_json(run / "config.json", entry)
+    text = page_of(tmp_path).text
+    assert "another trained on celeba_1000" in text and "the another was trained" in text and "DCGAN" not in text
 
 
 def test_failed_and_missing_runs_of_a_study_are_told(tmp_path, make_run, page_of):
