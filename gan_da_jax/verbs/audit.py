@@ -147,7 +147,7 @@ def _bundle(path: Path, workdir: Path, runs: list[Recorded], stretches: dict[Pat
 
 def _instructions(workdir: Path, runs: list[Recorded], stretches: dict[Path, tuple[int, int]]) -> str:
     """What a person who unzips a bundle needs to know."""
-    then = runs[0].recorded
+    then = runs[0].config_json
     versions = "".join(f"  {name} {version}\n" for name, version in then["versions"].items())
     flags = "".join(f"  {name}={value}\n" for name, value in then["flags"].items())
     steps = "".join(f"  {_name(folder, workdir)}: {step}\n" for folder, (step, _) in stretches.items())
