@@ -102,7 +102,8 @@ def load(directory: Path, step: int, like: Any) -> Any:
         for option, value in _ALONE.items():
             setattr(context.multiprocessing, option, value)
         with _quiet(), context:
-            difference = _difference(_arrays(ocp.metadata(path).metadata), _arrays(abstract))
+            saved = ocp.metadata(path).metadata  # without an error, but empty, where files are damaged
+            difference = _difference(_parts(saved), _parts(abstract)) if jax.tree.leaves(saved) else ""
             if not difference:
                 return ocp.load(path, abstract)
     except (PermissionError, MemoryError, jax.errors.JaxRuntimeError):  # says nothing of the checkpoint
@@ -115,16 +116,21 @@ def load(directory: Path, step: int, like: Any) -> Any:
     )
 
 
-def _arrays(tree: Any) -> dict[str, str]:
-    """The dtype and the shape of each array of a tree, by its name, such as generator/params/Dense_0/kernel."""
+def _parts(tree: Any) -> dict[str, str]:
+    """The dtype and the shape of each array of a tree, by its name, such as generator/params/Dense_0/kernel.
+
+    Nodes without an array, which Orbax also saves, are "empty".
+    """
     return {
-        "/".join(jax.tree_util.keystr((key,), simple=True) for key in path): f"{leaf.dtype}{list(leaf.shape)}"
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        jax.tree_util.keystr(path, simple=True, separator="/"): (
+            f"{leaf.dtype}{list(leaf.shape)}" if hasattr(leaf, "dtype") else "empty"
+        )
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree, is_leaf=lambda node: not jax.tree.leaves(node))
     }
 
 
 def _difference(saved: dict[str, str], wanted: dict[str, str]) -> str:
-    """Says where the arrays of a checkpoint, as from `_arrays`, first differ from those wanted; "" if nowhere."""
+    """Says where the arrays of a checkpoint, as from `_parts`, first differ from those wanted; "" if nowhere."""
     for name in sorted(saved.keys() | wanted.keys()):
         if saved.get(name) != wanted.get(name):
             return f"its {name} is {saved.get(name, 'absent')}, where this run has {wanted.get(name, 'nothing')}"
