@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from gan_da_jax import gan
+from gan_da_jax import gan, pytorch
 from gan_da_jax.classifiers import registry
 from gan_da_jax.classifiers.weights import download
 from gan_da_jax.classifiers.weights.published import Published
@@ -143,6 +143,7 @@ def _export(workdir: str, step: str | None = None, *, out: str | None, dry_run: 
             "weights export needs --out=DIR, the folder for generator.safetensors and discriminator.safetensors"
         )
     run = Run.open(place)
+    pytorch.require_dcgan(name=run.config.model.name)
     saved = run.saved()
     if not saved or (step is not None and step not in map(str, saved)):
         wanted = f"no checkpoint {step}" if step is not None else "no checkpoint"
