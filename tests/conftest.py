@@ -30,6 +30,18 @@ def no_tensorflow():
 
 
 @pytest.fixture(scope="session")
+def save_keras():
+    """A function that saves a Keras model as one .h5 file, for which Keras imports TensorFlow wherever it can."""
+
+    def save(model, path):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(sys.modules, "tensorflow", None)
+            model.save(path)
+
+    return save
+
+
+@pytest.fixture(scope="session")
 def make_run():
     """A function that writes a run's files as the verbs write them, without training anything."""
     return _make_run

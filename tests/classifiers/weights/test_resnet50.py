@@ -61,11 +61,11 @@ def keras_model():
 
 
 @pytest.fixture(scope="module")
-def folder(keras_model, tmp_path_factory):
+def folder(keras_model, save_keras, tmp_path_factory):
     """The same weights in the three layouts."""
     folder = tmp_path_factory.mktemp("weights")
     keras_model.save_weights(folder / "new.weights.h5")
-    keras_model.save(folder / "model.h5")
+    save_keras(keras_model, folder / "model.h5")
     with h5py.File(folder / "model.h5") as model, h5py.File(folder / "published.h5", "w") as published:
         _copy_as_published(model["model_weights"], published)
     return folder
