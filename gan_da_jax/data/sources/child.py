@@ -38,6 +38,7 @@ def call(module: str, function: str, **arguments: Any) -> None:
         start_new_session=True,  # Ctrl-C is for this process, which ends that one
         text=True,
     )
+    assert process.stdin and process.stdout
     try:
         with contextlib.suppress(BrokenPipeError):  # the status says why
             print(json.dumps([module, function, arguments]), file=process.stdin, flush=True)
@@ -48,7 +49,7 @@ def call(module: str, function: str, **arguments: Any) -> None:
         process.stdout.close()
         process.wait()
     if not answer:
-        raise Failure(f"{module}.{function} has ended without an answer; is there enough memory?")
+        raise Failure(f"the process of {module}.{function} has ended without an answer; is there enough memory?")
     if error := json.loads(answer):
         raise UserError(error)
 
@@ -57,7 +58,7 @@ def _stderr() -> int | None:
     """Returns where this process writes its messages, such as a log file; None for what it was started with."""
     try:
         return sys.stderr.fileno()
-    except (AttributeError, OSError):  # it is no file: a notebook's, or a test's
+    except (AttributeError, OSError, ValueError):  # it is no file: a notebook's, or a test's
         return None
 
 

@@ -28,7 +28,7 @@ _NAMED = 10  # bad files that a message names
 
 
 class Images(NamedTuple):
-    """The original images of a data set, and how they were come by.
+    """The original images of a data set, and what the source had.
 
     Attributes:
         pixels: uint8 [n, S, S, 3], sRGB, upright, in the order of choice.
@@ -48,14 +48,14 @@ class Unreadable(Exception):
 
 
 def wanted(name: str) -> bool:
-    """Whether a relative posix path is an image by its ending, not hidden and no resource fork from a Mac."""
+    """Returns whether a relative posix path ends like an image, is not hidden and is no resource fork from a Mac."""
     path = PurePosixPath(name)
     hidden = any(part == "__MACOSX" or part.startswith(".") and part != ".." for part in path.parts)
     return not hidden and path.suffix.lower() in sum(FORMATS.values(), ())
 
 
 def shown(text: object) -> str:
-    """`text` on one line, for messages: control and undecodable characters are escaped, the rest is left alone."""
+    """Returns `text` on one line, for messages: control and undecodable characters are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 

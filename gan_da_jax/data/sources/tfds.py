@@ -160,8 +160,8 @@ def _image(builder: Any) -> str:
 def _label(builder: Any, dataset: str, *, known: bool = True) -> tuple[str, int] | None:
     """The feature that holds the class, and the number of the class after `#`; None where all are wanted.
 
-    Some data sets, such as cifar10, bring the names of their classes along. Till then they are not `known`, and where
-    there are nothing but numbers the answer is None as well.
+    The download of some data sets, such as cifar10, brings the names of their classes. Before it they are not `known`,
+    and where there are only numbers the answer is None as well.
     """
     from tensorflow_datasets.core import features
 
@@ -257,7 +257,7 @@ def _limited_requests() -> Iterator[None]:
 
 
 def _without_tfds(builder: Any) -> str:
-    """How to come by the same images without tfds."""
+    """Says how to get the same images without tfds."""
     home = f" from {builder.info.homepage}" if builder is not None and builder.info.homepage else ""
     if builder is not None and builder.name == "celeb_a":
         flags = "--config.data.source=zip --config.data.path=img_align_celeba.zip"
