@@ -18,22 +18,22 @@ def fit(
     batch_size: int,
     learning_rate: float,
 ) -> dict:
-    """Minimises a network's cross-entropy with Adam.
+    """Minimise a network's cross-entropy with Adam.
 
     Each image is first softened by some amount, from not at all to the mean of its 3x3 pixels, so that a GAN's soft
-    pictures will be judged by content.
+    pictures are judged by content.
 
     Args:
-        network: gives {"logits": [b, K]} of images.
+        network: maps images to {"logits": [b, K]}.
         images: float32 [n, S, S, 3], prepared for the network; n >= batch_size.
         classes: int [n], each in 0..K-1.
         key: of the softness, the initial weights and the order of the images.
-        epochs: passes over the images; those that would fill only a part of a batch sit out the epoch.
+        epochs: passes over the images; images that fill only a part of a batch are left out of the epoch.
         batch_size: images a step.
         learning_rate: at the start; it falls to 0 along a cosine.
 
     Returns:
-        The network's Flax variables; the very same on every call on the same machine.
+        The network's Flax variables; exactly the same on every call on the same machine.
     """
     softness, start, order = jax.random.split(key, 3)
     mean3 = nn.avg_pool(images, (3, 3), padding="SAME", count_include_pad=False)

@@ -1,7 +1,6 @@
 """The leakage meters: for each op two small classifiers, trained on a run's originals against op(originals)."""
 
 import functools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ import numpy as np
 
 from gan_da_jax import augment, prng
 from gan_da_jax.augment import policy
-from gan_da_jax.classifiers import fitting
+from gan_da_jax.classifiers import fitting, kept
 from gan_da_jax.classifiers.networks import small_cnn
 from gan_da_jax.devices import parallel
 from gan_da_jax.errors import UserError
@@ -21,6 +20,9 @@ from gan_da_jax.evaluation.thumbnails import thumbnails
 from gan_da_jax.files import io
 from gan_da_jax.metrics import adjusted_count
 
+# To be raised when anything that is not in `_cached`'s key changes the votes: the network's layers, `fitting.fit`, the
+# thumbnails, the halves. A test holds a small meter against pinned numbers and fails when one of these changed.
+FORMAT = 1
 FEWEST = 8  # originals: a half of fewer teaches nothing
 BATCH = 32
 STEPS = 300  # of the training of one classifier, enough for 1,000 images
@@ -30,7 +32,7 @@ NETWORK = small_cnn.Attributes(2)
 
 
 class Meter(NamedTuple):
-    """What tells originals from what an op makes of them.
+    """Two classifiers that tell originals from what an op makes of them.
 
     Attributes:
         op: a key of `augment.OPS`.
@@ -48,15 +50,15 @@ class Meter(NamedTuple):
 
 
 def meters(originals: np.ndarray, policy_text: str, *, cache: Path | None = None) -> list[Meter]:
-    """The meters of all ops that change originals, in the order of `augment.OPS`.
+    """Train the meters of all ops that change originals, in the order of `augment.OPS`, or read them from the cache.
 
     Each depends on the originals, the op and its arguments alone, and is kept in the cache, so that runs on the same
-    originals share it. A kept file that is damaged is made anew.
+    originals share it.
 
     Args:
         originals: uint8 [n, S, S, 3].
         policy_text: a run's policy; an op in it is taken with the arguments it has there, others with the default ones.
-        cache: the folder that they are kept in, `records.cache_dir()` if not given.
+        cache: the folder that they are kept in, `io.cache_dir()` if not given.
     """
     parts = {part.op: part for part in policy.parse(policy_text)}
     ops = [op for op, entry in augment.OPS.items() if entry.function is not augment.identity]
@@ -64,7 +66,7 @@ def meters(originals: np.ndarray, policy_text: str, *, cache: Path | None = None
 
 
 def read(meters: Sequence[Meter], samples: np.ndarray) -> dict[str, Any]:
-    """Reads every meter on a set of samples.
+    """Read every meter on a set of samples.
 
     Args:
         meters: as from `meters`.
@@ -72,15 +74,17 @@ def read(meters: Sequence[Meter], samples: np.ndarray) -> dict[str, Any]:
 
     Returns:
         `leakage` {op: {share, low, high, accuracy}}: the share of samples that look augmented by the op, its 95%
-        interval, and the share of held-out originals and twins that the meter tells rightly; all 0..1. What cannot be
-        said is None, and `reasons` says why, under `leakage.OP`.
+        interval, and the share of held-out originals and twins that the meter classifies rightly; all 0..1. What
+        cannot be said is None, and `reasons` says why, under `leakage.OP`.
     """
     readings, reasons = {}, {}
     for meter in meters:
         readings[meter.op] = reading = {"share": None, "low": None, "high": None, "accuracy": None}
         try:
             if not meter.variables:
-                raise UserError(f"{len(meter.plain)} originals are too few to train a classifier, which takes {FEWEST}")
+                raise UserError(
+                    f"{len(meter.plain)} originals are too few to train a classifier: there must be at least {FEWEST}"
+                )
             reading["accuracy"] = adjusted_count.accuracy(meter.plain, meter.augmented)
             votes = np.mean([_votes(variables, samples) for variables in meter.variables], axis=0)
             reading |= adjusted_count.share(votes, meter.plain, meter.augmented)._asdict()
@@ -92,36 +96,27 @@ def read(meters: Sequence[Meter], samples: np.ndarray) -> dict[str, Any]:
 def _cached(originals: np.ndarray, part: policy.Part, cache: Path) -> Meter:
     twins = augment.apply(part.op, part.arguments, originals)
     identity = {
-        "code": [io.file_sha256(file) for file in (small_cnn.__file__, fitting.__file__, __file__)],
+        "format": FORMAT,
+        "network": [*NETWORK.taps, NETWORK.classes],
+        "training": [FEWEST, BATCH, STEPS, EPOCHS, LEARNING_RATE],
         "shape": originals.shape,
         "originals": io.sha256(originals),
         "augmented": io.sha256(twins),  # says what the op and its arguments do
     }
-    path = cache / "leakage" / f"{io.sha256(json.dumps(identity).encode())}.npz"
-    meter = _kept(path, part.op)
-    if meter is None:
+
+    def train() -> dict[str, np.ndarray]:
         meter = _train(part.op, thumbnails(originals), thumbnails(twins))
         flat = flax.traverse_util.flatten_dict(dict(zip("01", meter.variables, strict=False)), sep="/")
-        try:
-            io.save_arrays(path, plain=meter.plain, augmented=meter.augmented, **flat)
-        except OSError as error:  # a full disk costs time on the next run, not the work of this one
-            print(f"a leakage meter is not kept for the next time: {error}", flush=True)
-    return meter
+        return {"plain": meter.plain, "augmented": meter.augmented, **flat}
 
-
-def _kept(path: Path, op: str) -> Meter | None:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            flat = dict(arrays)
-        plain, augmented = flat.pop("plain"), flat.pop("augmented")
-        halves = flax.traverse_util.unflatten_dict(flat, sep="/")
-        return Meter(op, tuple(halves[half] for half in sorted(halves)), plain, augmented)
-    except Exception:  # absent or damaged, on which the readers raise almost anything
-        return None
+    flat = kept.arrays("leakage", identity, train, names=("plain", "augmented"), cache=cache)
+    plain, augmented = flat.pop("plain"), flat.pop("augmented")
+    halves = flax.traverse_util.unflatten_dict(flat, sep="/")
+    return Meter(part.op, tuple(halves[half] for half in sorted(halves)), plain, augmented)
 
 
 def _train(op: str, plain: np.ndarray, augmented: np.ndarray) -> Meter:
-    """Trains on thumbnails float32 [n, 32, 32, 3]; the halves are the even and the odd ones, all ops compile alike."""
+    """Train on thumbnails float32 [n, 32, 32, 3]; the halves are the even and the odd ones, so all ops compile once."""
     half = len(plain) // 2
     if len(plain) < FEWEST:
         return Meter(op, (), np.zeros(len(plain), np.float32), np.zeros(len(plain), np.float32))
@@ -149,7 +144,7 @@ def _train(op: str, plain: np.ndarray, augmented: np.ndarray) -> Meter:
 
 
 def _votes(variables: dict, images: np.ndarray) -> np.ndarray:
-    """Which thumbnails are taken for augmented ones: float32 [n], 1 or 0.
+    """Tell which thumbnails are taken for augmented ones: float32 [n], 1 or 0.
 
     Votes, not probabilities: a GAN's first blots leave a classifier undecided, which says nothing of any share.
     """

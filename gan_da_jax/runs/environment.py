@@ -3,13 +3,13 @@
 import importlib.metadata
 import os
 import platform
-from pathlib import Path
 from typing import Any
 
 import jax
 
 import gan_da_jax
 from gan_da_jax.devices import parallel
+from gan_da_jax.devices.processor import processor
 from gan_da_jax.files import io
 
 _PACKAGES = (
@@ -45,7 +45,7 @@ def current() -> dict[str, Any]:
         "versions": versions,
         "backend": backend,
         "devices": parallel.devices(),
-        "kind": _processor() if backend == "cpu" else parallel.kind(),
+        "kind": processor() if backend == "cpu" else parallel.kind(),
         "flags": flags,
     }
 
@@ -84,12 +84,3 @@ def _flat(environment: dict[str, Any]) -> dict[str, Any]:
     for name, value in environment.items():
         flat |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
     return flat
-
-
-def _processor() -> str:
-    """The model of the processor and the cores that may be used, as in `AMD EPYC 7763 x 2`."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(errors="replace").splitlines() if info.is_file() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{models[0] if models else platform.processor() or platform.machine()} x {cores}"

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from gan_da_jax.classifiers import extract as features
+from gan_da_jax.classifiers import kept
 from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.files import io
 
 RNG = np.random.default_rng(0)
 
@@ -27,7 +29,7 @@ def forward(variables, x, taps):
 
 
 @pytest.fixture
-def judge():
+def classifier():
     rng = np.random.default_rng(1)
     variables = {name: rng.normal(0, 0.01, (48, n)).astype(np.float32) for name, n in (("first", 12), ("last", 5))}
     return classifiers.Classifier(
@@ -36,7 +38,7 @@ def judge():
         forward=forward,
         variables=variables,
         taps=("12", "logits"),
-        usual_tap="12",
+        default_tap="12",
         classes=tuple("abcde"),
         weights_sha256="ab" * 32,
         accuracy=None,
@@ -51,31 +53,44 @@ TAPS = ("12", "logits")
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
-def test_images_of_any_sizes_come_out_in_order_whatever_the_batch(judge, batch_size, monkeypatch):
+def test_images_of_any_sizes_come_out_in_order_whatever_the_batch(classifier, batch_size, monkeypatch):
     images = pictures(*[(6, 5)] * 9, (4, 4), (9, 3), *[(8, 8)] * 8)
     monkeypatch.setattr(features, "batch_size", lambda: batch_size)
     done = []
-    found = features.extractor(judge, TAPS)(iter(images), done.append)
+    found = features.extractor(classifier, TAPS)(iter(images), done.append)
     assert sum(done) == len(images)
     for i, image in enumerate(images):
-        alone = forward(judge.variables, prepare(image[None]), TAPS)
+        alone = forward(classifier.variables, prepare(image[None]), TAPS)
         for tap in TAPS:
             assert found[tap].dtype == np.float32
             np.testing.assert_allclose(found[tap][i], alone[tap][0], rtol=1e-5, atol=1e-5)
 
 
-def test_only_what_is_wanted_is_given(judge):
-    assert features.extractor(judge, ("logits",))(pictures((4, 4)), lambda count: None).keys() == {"logits"}
+def test_only_what_is_wanted_is_given(classifier):
+    assert features.extractor(classifier, ("logits",))(pictures((4, 4))).keys() == {"logits"}
 
 
-def run(judge, images, taps=TAPS, calls=None):
-    def extract(several):
-        several = list(several)
-        if calls is not None:
-            calls.append(len(several))
-        return features.extractor(judge, taps)(several, lambda count: None)
+@pytest.fixture
+def calls(monkeypatch):
+    """How many images each extraction was given, where none was read from the cache."""
+    counts, own = [], features.extractor
 
-    return features.cached(judge, taps, lambda: iter(images), extract)
+    def extractor(classifier, taps):
+        def extract(images, advance):
+            images = list(images)
+            counts.append(len(images))
+            return own(classifier, taps)(images, advance)
+
+        return extract
+
+    monkeypatch.setattr(features, "extractor", extractor)
+    return counts
+
+
+def run(classifier, images, taps=TAPS):
+    return features.features_of(
+        classifier, taps, features.see(lambda: iter(images)), title="images", cache=io.cache_dir()
+    )
 
 
 @pytest.fixture
@@ -88,46 +103,56 @@ def same(a, b):
     return a.keys() == b.keys() and all(np.array_equal(a[tap], b[tap]) for tap in a)
 
 
-def test_features_are_kept(judge, own_cache):
-    images, calls = pictures((6, 5), (4, 4)), []
-    first = run(judge, images, calls=calls)
-    second = run(judge, images, calls=calls)
+def test_features_are_kept(classifier, own_cache, calls):
+    images = pictures((6, 5), (4, 4))
+    first = run(classifier, images)
+    second = run(classifier, images)
     assert calls == [2] and same(first, second)
     assert [path.suffix for path in own_cache.iterdir()] == [".npz"]  # and no temporary file
 
 
-def test_whatever_changes_features_changes_the_key(judge, own_cache):
+def test_whatever_changes_features_changes_the_key(classifier, own_cache, calls, monkeypatch):
     images = pictures((6, 5), (6, 5), (4, 4))
-    run(judge, images)
+    run(classifier, images)
     altered = [image.copy() for image in images]
     altered[1][2, 2, 2] ^= 1
     cases = [
-        (judge, altered, TAPS),
-        (judge, images[::-1], TAPS),  # another order
-        (judge, images[:2], TAPS),
-        (judge, [*images, images[0]], TAPS),
-        (judge, [images[0].reshape(5, 6, 3), *images[1:]], TAPS),  # the same bytes
-        (replace(judge, name="another"), images, TAPS),
-        (replace(judge, weights_sha256="cd" * 32), images, TAPS),
-        (judge, images, ("12",)),
+        (classifier, altered, TAPS),
+        (classifier, images[::-1], TAPS),  # another order
+        (classifier, images[:2], TAPS),
+        (classifier, [*images, images[0]], TAPS),
+        (classifier, [images[0].reshape(5, 6, 3), *images[1:]], TAPS),  # the same bytes
+        (replace(classifier, name="another"), images, TAPS),
+        (replace(classifier, weights_sha256="cd" * 32), images, TAPS),
+        (classifier, images, ("12",)),
     ]
     for number, (other, several, taps) in enumerate(cases):
-        calls = []
-        run(other, several, taps, calls)
+        calls.clear()
+        run(other, several, taps)
         assert calls == [len(several)] and len(list(own_cache.iterdir())) == number + 2
+    for change in (
+        lambda: monkeypatch.setattr(features, "FORMAT", features.FORMAT + 1),
+        lambda: monkeypatch.setattr(jax, "__version__", "0.0"),
+        lambda: monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true"),
+        lambda: monkeypatch.setattr(kept, "processor", lambda: "another"),
+    ):
+        calls.clear()
+        change()
+        run(classifier, images)
+        assert calls == [3]
 
 
-def test_pixels_count_not_how_they_lie_in_memory(judge, own_cache):
+def test_pixels_count_not_how_they_lie_in_memory(classifier, own_cache, calls):
     image = pictures((6, 5))[0]
-    run(judge, [image])
-    calls = []
-    run(judge, [np.asfortranarray(image)], calls=calls)
+    run(classifier, [image])
+    calls.clear()
+    run(classifier, [np.asfortranarray(image)])
     assert calls == []
 
 
-def test_a_damaged_file_is_made_anew(judge, own_cache):
+def test_a_damaged_file_is_made_anew(classifier, own_cache, calls):
     images = pictures((6, 5), (4, 4))
-    right = run(judge, images)
+    right = run(classifier, images)
     (path,) = own_cache.iterdir()
     whole = path.read_bytes()
     elsewhere = own_cache.parent / "other.npz"
@@ -137,76 +162,94 @@ def test_a_damaged_file_is_made_anew(judge, own_cache):
     damaged = [b"", whole[:100], whole[:-30], b"404 not found", elsewhere.read_bytes(), zeros]
     for data in damaged:
         path.write_bytes(data)
-        calls = []
-        assert same(run(judge, images, calls=calls), right) and calls == [2]
-        assert same(run(judge, images, calls=calls), right) and calls == [2]  # mended
+        calls.clear()
+        assert same(run(classifier, images), right) and calls == [2]
+        assert same(run(classifier, images), right) and calls == [2]  # repaired
 
 
-def test_any_flipped_byte_is_noticed_or_does_no_harm(judge, own_cache):
+def test_any_flipped_byte_is_noticed_or_does_no_harm(classifier, own_cache):
     images = pictures((6, 5))
-    right = run(judge, images)
+    right = run(classifier, images)
     (path,) = own_cache.iterdir()
     whole, rng = path.read_bytes(), np.random.default_rng(0)
     for _ in range(100):
         damaged = bytearray(whole)
         damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
         path.write_bytes(damaged)
-        assert same(features.cached(judge, TAPS, lambda: images, lambda several: right), right)
+        assert same(run(classifier, images), right)
 
 
-def test_a_failed_extraction_leaves_nothing(judge, own_cache):
-    def fail(several):
+def test_a_failed_extraction_leaves_nothing(classifier, own_cache):
+    def fail(variables, x, taps):
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        features.cached(judge, TAPS, lambda: pictures((4, 4)), fail)
+        run(replace(classifier, name="failing", forward=fail), pictures((4, 4)))
     assert not own_cache.exists()
 
 
-def test_a_cache_that_cannot_be_written_costs_no_work(judge, tmp_path, monkeypatch, capsys):
+def test_a_cache_that_cannot_be_written_costs_no_work(classifier, tmp_path, monkeypatch, capsys):
     (tmp_path / "cache").write_text("a file, not a folder")
     monkeypatch.setenv("GAN_DA_CACHE", str(tmp_path / "cache"))
-    assert run(judge, pictures((6, 5)))["12"].shape == (1, 12)
+    assert run(classifier, pictures((6, 5)))["12"].shape == (1, 12)
     assert "not kept" in capsys.readouterr().out
 
 
-def test_several_at_once_do_not_tear_the_file(judge, own_cache):
-    images = pictures((6, 5))
-    right = features.extractor(judge, TAPS)(images, lambda count: None)
+def test_several_at_once_do_not_tear_the_file(classifier, own_cache):
+    right = {"12": RNG.normal(size=(3, 12)), "logits": RNG.normal(size=(3, 5))}
     together = threading.Barrier(8)
     found = []
 
-    def extract(several):
+    def compute():
         together.wait()
         return right
 
     def work():
-        found.append(features.cached(judge, TAPS, lambda: images, extract))
+        found.append(kept.arrays("features", {"format": 1}, compute, names=TAPS, cache=own_cache.parent))
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    calls = []
-    assert len(found) == 8 and same(run(judge, images, calls=calls), right) and calls == []
+    found.append(kept.arrays("features", {"format": 1}, pytest.fail, names=TAPS, cache=own_cache.parent))
+    assert len(found) == 9 and all(same(one, right) for one in found)
     assert len(list(own_cache.iterdir())) == 1
+
+
+def test_images_are_read_once_and_held_as_far_as_they_fit(monkeypatch):
+    images, reads = pictures((4, 4), (5, 6), (4, 4)), []
+
+    def read():
+        reads.append(1)
+        return iter(images)
+
+    seen = features.see(read)
+    for _ in range(2):
+        np.testing.assert_equal(list(seen.read()), images)
+    assert (len(reads), seen.count) == (1, 3)
+    monkeypatch.setattr(features, "HELD", sum(image.nbytes for image in images) - 1)
+    again = features.see(read)
+    for _ in range(2):
+        np.testing.assert_equal(list(again.read()), images)
+    assert (len(reads), again.count, again.sha256) == (4, 3, seen.sha256)
 
 
 _ON_ONE_AND_EIGHT = """
 import sys
 import jax, numpy as np
-from gan_da_jax import classifiers, features
+from gan_da_jax.classifiers import extract as features
+from gan_da_jax.classifiers import registry as classifiers
 if len(sys.argv) > 3:
-    judge, tap = classifiers.load("inception_v3_2015", sys.argv[3], taps=("192",)), "192"
+    classifier, tap = classifiers.load("inception_v3_2015", sys.argv[3], taps=("192",)), "192"
     features.batch_size = lambda: 2
 else:
-    judge, tap = classifiers.load("faces_attributes", ""), "logits"
+    classifier, tap = classifiers.load("faces_attributes", ""), "logits"
     features.batch_size = lambda: 5
 assert jax.local_device_count() == int(sys.argv[1])
 rng = np.random.default_rng(0)
 images = [rng.integers(0, 256, (32 + i % 3, 40, 3), np.uint8) for i in range(19)]
-found = features.extractor(judge, ("64", tap))(images, lambda count: None)
+found = features.extractor(classifier, ("64", tap))(images)
 np.savez(sys.argv[2], **found)
 """
 
@@ -233,9 +276,9 @@ def test_one_and_eight_devices_agree(network, tmp_path):
         np.testing.assert_allclose(one[tap], eight[tap], rtol=1e-5, atol=1e-5)
 
 
-def test_kept_features_are_read_without_pickles(judge, own_cache):
+def test_kept_features_are_read_without_pickles(classifier, own_cache):
     images = pictures((6, 5))
-    right = run(judge, images)
+    right = run(classifier, images)
     (path,) = own_cache.iterdir()
     np.savez(path, **{tap: np.array([{}]) for tap in TAPS})
-    assert same(run(judge, images), right)
+    assert same(run(classifier, images), right)

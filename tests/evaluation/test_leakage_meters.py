@@ -11,6 +11,14 @@ from gan_da_jax.evaluation import leakage_meters
 from gan_da_jax.evaluation.thumbnails import thumbnails
 from gan_da_jax.files import io
 
+# By FORMAT: logits of three thumbnails by both classifiers of a meter after a short training. If these numbers change,
+# so do the meters that every cache holds: raise `leakage_meters.FORMAT`, and pin the new numbers under it.
+PINNED = {
+    1: [
+        [[-0.03807, -0.9468], [0.01168, -0.6549], [0.03007, -1.00798]],
+        [[0.37283, -0.69276], [0.75889, -1.10129], [0.56084, -1.05729]],
+    ]
+}
 SHARED = Path(os.environ.get("GAN_DA_SHARED", "../shared")) / "data"
 PILLOW = {"invert": ImageOps.invert, "vflip": ImageOps.flip}
 
@@ -92,6 +100,22 @@ def test_no_classifier_judges_what_it_was_trained_on(monkeypatch):
     meter = leakage_meters._train("invert", plain, -plain)
     assert not meter.plain.any() and not meter.augmented.any() and len(meter.plain) == 11
     assert not trained_on[0] & trained_on[1] and all({-value for value in seen} == seen for seen in trained_on)
+
+
+def test_other_numbers_need_another_format(people, monkeypatch):
+    monkeypatch.setattr(leakage_meters, "STEPS", 6)
+    small = thumbnails(people[:16])
+    meter = leakage_meters._train("hflip", small, small[:, :, ::-1])
+    logits = [leakage_meters.NETWORK.apply(variables, small[:3])["logits"] for variables in meter.variables]
+    np.testing.assert_allclose(logits, PINNED[leakage_meters.FORMAT], rtol=0, atol=5e-3)  # processors round otherwise
+
+
+@pytest.mark.parametrize("setting", ["FORMAT", "BATCH", "STEPS", "EPOCHS", "LEARNING_RATE"])
+def test_another_training_makes_other_meters(quick, people, monkeypatch, setting):
+    leakage_meters.meters(people[:9], "none")
+    monkeypatch.setattr(leakage_meters, setting, getattr(leakage_meters, setting) * 2)
+    leakage_meters.meters(people[:9], "none")
+    assert len(quick) == 8
 
 
 def test_a_meter_is_trained_once_for_the_same_originals_and_arguments(quick, people):
