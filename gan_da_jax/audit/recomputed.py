@@ -50,7 +50,7 @@ class Again(Files):
         super().__init__(workdir)
         self._cache = cache
         self._states: dict[int, gan.State] = {}
-        self._judges: dict[tuple, scorer.Judge] = {}
+        self._scorers: dict[tuple, scorer.CheckpointScorer] = {}
 
     def state(self, step: int) -> gan.State:
         """As that of `Files`; it is read once, for these checks need few."""
@@ -195,7 +195,7 @@ class Again(Files):
         return found
 
     def score_again(self, step: int) -> str:
-        """The last scores of a checkpoint, by each judge, and the files beside them, come out again."""
+        """The last scores of a checkpoint, by each classifier, and the files beside them, come out again."""
         rows = {}
         for row in self.scores:
             if row["step"] == step:
@@ -206,22 +206,25 @@ class Again(Files):
         state, same = self.state(step), True
         for row in rows.values():
             exact = self._exact(row)
-            again, _ = self._judge(row, exact).score(state.generator, step, row["repeat"], lambda count: None)
+            again, _ = self._scorer(row, exact).score(state.generator, step, row["repeat"], lambda count: None)
             again = json.loads(json.dumps(again))
+            again.pop("reasons")  # the words may be another version's; which scores are missing shows in the scores
             found = {name: row.get(name) for name in again}
             same = same and found == again
             if place := difference(found, again, 0 if exact else SCORES):
                 raise Differs(f"scores.jsonl, step {step}, set {row['repeat']}, by {row['classifier']}: {place}")
         return f"{len(rows)} sets of samples: {'bit for bit' if same else f'within {SCORES:.0%}'}"
 
-    def _judge(self, row: dict, exact: bool) -> scorer.Judge:
+    def _scorer(self, row: dict, exact: bool) -> scorer.CheckpointScorer:
         config = self._as_scored(row)
         classifier, settings = self._classifier(config, row, exact), config.evaluate
         key = (classifier, settings.tap, settings.samples, settings.splits, settings.classes)
-        if key not in self._judges:
+        if key not in self._scorers:
             originals = self.pool("originals", config.data.count)
-            self._judges[key] = scorer.Judge(config, originals, classifier, what=str(self.workdir), cache=self._cache)
-        return self._judges[key]
+            self._scorers[key] = scorer.CheckpointScorer.prepare(
+                config, originals, classifier, title=str(self.workdir), cache=self._cache
+            )
+        return self._scorers[key]
 
     def _as_scored(self, row: dict) -> ConfigDict:
         """The config with which a line of scores.jsonl was made."""
@@ -240,7 +243,7 @@ class Again(Files):
         name, given = row["classifier"], config.evaluate.weights
         carried = carried_classifier(self.workdir, name)
         if carried is not None and carried.is_file():
-            classifier, where = classifiers.CLASSIFIERS[name].load(str(carried)), carried
+            classifier, where = classifiers.read(name, carried), carried
         else:
             weights = given if given and Path(given).is_file() else ""
             try:

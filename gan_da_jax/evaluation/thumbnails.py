@@ -11,7 +11,7 @@ SIZE = small_cnn.SIZE
 
 
 def thumbnails(images: np.ndarray) -> np.ndarray:
-    """Shrinks (or enlarges) uint8 [n, S, S, 3], n >= 1, on all local devices: float32 [n, SIZE, SIZE, 3] in -1..1."""
+    """Shrink (or enlarge) uint8 [n, S, S, 3], n >= 1, on all local devices: float32 [n, SIZE, SIZE, 3] in -1..1."""
     return _shrink()(None, images)["images"]
 
 

@@ -9,14 +9,12 @@ from gan_da_jax.data import dataset
 from gan_da_jax.errors import UserError
 from gan_da_jax.evaluation import scorer
 from gan_da_jax.files import checkpoint, io
-from gan_da_jax.metrics.over_seeds import value, written
+from gan_da_jax.metrics.columns import value, written
 from gan_da_jax.progress import Progress
 from gan_da_jax.report.arms import compare, group
 from gan_da_jax.runs import folder as run
 from gan_da_jax.runs.config import wanted_classes
 from gan_da_jax.runs.read import read
-
-_HEADLINE = {"IS": "inception_score", "real images' IS": "real_inception_score", "FID": "fid", "KID": "kid"}
 
 
 def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
@@ -41,7 +39,7 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
 
     run.sweep(workdir)
     classifier = classifiers.load(settings.classifier, settings.weights, taps=())
-    tap = settings.tap or classifier.usual_tap
+    tap = settings.tap or classifier.default_tap
     classifier.require((tap,))
     named = [names[number] for number in chosen]
     identity = scorer.identity(config, classifier)
@@ -58,19 +56,24 @@ def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
         print(f"{workdir}: all checkpoints are scored already")
         return
 
-    judge = scorer.Judge(config, originals, classifier, what=str(workdir))
+    checkpoints = scorer.CheckpointScorer.prepare(config, originals, classifier, title=str(workdir))
     machine = run.visit(workdir)
     progress = Progress(f"{workdir}: scores", total=len(todo) * settings.samples)
     for step in dict.fromkeys(step for step, _ in todo):
         generator = run.trained_state(config, workdir, step).generator
         for repeat in (repeat for at, repeat in todo if at == step):
-            row, files = judge.score(generator, step, repeat, progress.advance)
+            row, files = checkpoints.score(generator, step, repeat, progress.advance)
             for name, data in files.items():
                 io.write_atomic(workdir / name, data)
             io.append_sealed(workdir / "scores.jsonl", row | {"environment_sha256": machine})
     progress.close()
     run.drop_scored(config, workdir, _best(workdir))
-    shown = ", ".join(f"{label} {written(value(row, key))}" for label, key in _HEADLINE.items())
+    having = [score for score in classifiers.scores_by(classifier.name) if not score.share]
+    shown = "; ".join(
+        f"{score.label} {written(value(row, score.key))}"
+        + (f" (real images {written(value(row, score.real))})" if score.real else "")
+        for score in having
+    )
     print(f"{workdir}: step {step} by {classifier.name}, tap {tap}: {shown}")
 
 

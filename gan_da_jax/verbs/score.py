@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from gan_da_jax import gan
-from gan_da_jax.classifiers import extract as features
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers import extract, registry
 from gan_da_jax.classifiers.registry import Classifier
 from gan_da_jax.data import collection
 from gan_da_jax.data.sources.images import shown
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
-from gan_da_jax.metrics import classes, scores
+from gan_da_jax.metrics import classes, columns, scores
+from gan_da_jax.metrics.measure import Reference
 from gan_da_jax.pytorch import convert
 from gan_da_jax.training import sampling
 
@@ -37,14 +37,14 @@ def main(
     probabilities: str | None = None,
     dry_run: bool = False,
 ) -> None:
-    """Scores a folder, zip, `.npz` or `.npy` of images, or what the generator of a DCGAN makes.
+    """Score a folder, zip, `.npz` or `.npy` of images, or what the generator of a DCGAN makes.
 
     Args:
         images: what is scored; a `.pth`, `.pt` or `.safetensors` file holds a generator's weights, as PyTorch has them.
         reference: what it is compared with, likewise; its features are kept in the cache.
-        classifier: a key of `classifiers.CLASSIFIERS`.
+        classifier: a key of `registry.CLASSIFIERS`.
         weights: its weight file; "" for the published one.
-        tap: the layer whose features are compared; None takes the network's usual one, `2048` of Inception.
+        tap: the layer whose features are compared; None takes the network's default, `2048` of Inception.
         splits: of the Inception Score.
         samples: how many images a generator makes, from latents by the seed that the result has; 1000 if None.
         out: a `.json` file to write.
@@ -55,78 +55,74 @@ def main(
     Raises:
         UserError: images, weights or options are wrong.
     """
-    where = classifiers.check(classifier, weights, tap=tap or "")
+    where = registry.check(classifier, weights, tap=tap or "")
+    _check_options(splits=splits, tap=tap, reference=reference, out=out, probabilities=probabilities)
+    with contextlib.ExitStack() as stack:
+        own = stack.enter_context(_opened(images, samples))
+        other = stack.enter_context(collection.opened(reference)) if reference is not None else None
+        own_seen = extract.see(own.read)
+        other_seen = extract.see(other.read) if other else None
+        if dry_run:
+            against = f" against {other.count} of {shown(reference)}" if other else ""
+            print(f"would score {own.count} images of {shown(images)}{against} by {classifier}, weights: {where}")
+            return
+        network = registry.load(classifier, weights)
+        tap = (tap or network.default_tap) if other else None
+        taps = _taps(network, tap, probabilities=probabilities is not None)
+        real = None
+        if other:
+            title = f"reference {shown(reference)}"
+            real = extract.features_of(network, taps, other_seen, title=title, cache=io.cache_dir())
+        features = extract.features_of(network, taps, own_seen, title=f"images {shown(images)}")
+
+    against = Reference(real[tap]) if real else None
+    found = scores.of_set(features, against, tap=tap, splits=splits, seed=SEED, shuffle=True)
+    result = {
+        "images": images,
+        "images_count": own.count,
+        "reference": reference,
+        "reference_count": other.count if other else None,
+        "classifier": network.name,
+        "classifier_accuracy": network.accuracy,
+        "weights_sha256": network.weights_sha256,
+        "tap": tap,
+        "seed": SEED,
+        **found,
+    }
+    if probabilities is not None:
+        softmax = classes.probabilities(features["logits"]).astype(np.float32)
+        io.save_arrays(probabilities, probabilities=softmax, images=np.array(own.names), classes=network.classes)
+    if out is not None:
+        io.write_json(out, result)
+    print(_table(result))
+
+
+def _check_options(
+    *, splits: int, tap: str | None, reference: str | None, out: str | None, probabilities: str | None
+) -> None:
     if splits < 1:
-        raise UserError(f"--splits is {splits}, but it is at least 1 part")
+        raise UserError(f"--splits is {splits}; it must be at least 1")
     if tap is not None and reference is None:
         raise UserError(f"--tap={tap} is the layer that is compared: give a --reference, or leave it out")
     if out is not None:
         _require_place("--out", Path(out), ".json")
     if probabilities is not None:
         _require_place("--probabilities", Path(probabilities), ".npz")
-    with contextlib.ExitStack() as stack:
-        if images.endswith(_WEIGHTS):
-            own = _samples(images, 1000 if samples is None else samples)
-        elif samples is not None:
-            raise UserError(f"--samples={samples} is for a generator's weights, but {shown(images)} are images already")
-        else:
-            own = stack.enter_context(collection.opened(images))
-        other = None if reference is None else stack.enter_context(collection.opened(reference))
-        for several in (own, other) if other else (own,):
-            for _ in several.read():  # a bad file shows now, not when the network has worked for an hour
-                pass
-        if dry_run:
-            against = f" against {other.count} of {shown(reference)}" if other else ""
-            print(f"would score {own.count} images of {shown(images)}{against} by {classifier}, weights: {where}")
-            return
-        judge = classifiers.load(classifier, weights, taps=())
-        tap = (tap or judge.usual_tap) if other else None
-        if probabilities is not None:
-            judge.require(("logits",))
-        wanted = _wanted(judge, tap)
-        extract = features.extractor(judge, wanted)
 
-        known = None
-        if other:
-            known = features.cached(
-                judge,
-                wanted,
-                other.read,
-                lambda several: features.watched(
-                    extract, several, what=f"reference {shown(reference)}", count=other.count
-                ),
-            )
-        found = features.watched(extract, own.read(), what=f"images {shown(images)}", count=own.count)
 
-    spread = scores.of_classes(found, splits=splits, seed=SEED, shuffle=True)
-    distances = scores.against(found, known, tap=tap, seed=SEED)
-    reasons = spread.pop("reasons") | distances.pop("reasons")
-    result = {
-        "images": images,
-        "images_count": own.count,
-        "reference": reference,
-        "reference_count": other.count if other else None,
-        "classifier": judge.name,
-        "classifier_accuracy": judge.accuracy,
-        "weights_sha256": judge.weights_sha256,
-        "tap": tap,
-        "seed": SEED,
-        **spread,
-        **distances,
-        "reasons": reasons,
-    }
-    if probabilities is not None:
-        given = classes.probabilities(found["logits"]).astype(np.float32)
-        io.save_arrays(probabilities, probabilities=given, images=np.array(own.names), classes=judge.classes)
-    if out is not None:
-        io.write_json(out, result)
-    print(_table(result))
+def _opened(images: str, samples: int | None) -> contextlib.AbstractContextManager[collection.Collection]:
+    """Open what is scored, as a context: images as they are, or the images that a generator's weights make."""
+    if images.endswith(_WEIGHTS):
+        return contextlib.nullcontext(_samples(images, 1000 if samples is None else samples))
+    if samples is not None:
+        raise UserError(f"--samples={samples} is for a generator's weights, but {shown(images)} are images already")
+    return collection.opened(images)
 
 
 def _samples(path: str, count: int) -> collection.Collection:
-    """What the generator of a weight file makes, from latents by `SEED`."""
+    """Give the images that the generator of a weight file makes, from latents by `SEED`."""
     if count < 1:
-        raise UserError(f"--samples is {count}, but it is at least 1 image")
+        raise UserError(f"--samples is {count}; it must be at least 1")
     network = convert.load(path)
     if network.kind != "generator":
         raise UserError(f"{path} holds a discriminator, which makes no images: give the generator's weights")
@@ -141,38 +137,37 @@ def _samples(path: str, count: int) -> collection.Collection:
 
 
 def _require_place(flag: str, out: Path, suffix: str) -> None:
-    """Refuses a file that could not be written once all the work is done."""
+    """Refuse a file that could not be written once all the work is done."""
     folder = out.absolute().parent
     if out.is_dir():
         raise UserError(f"{flag}={shown(out)} is a folder: name a file in it, as in scores{suffix}")
     if out.suffix != suffix:
-        raise UserError(f"{flag}={shown(out)}: the file that is written is a {suffix} file, and is to be called so")
+        raise UserError(f"{flag}={shown(out)}: its name must end in {suffix}")
     if not folder.is_dir():
         raise UserError(f"{flag}={shown(out)}: its folder does not exist; make it, or name another file")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"{flag}={shown(out)}: its folder may not be written to; name another file")
 
 
-def _wanted(judge: Classifier, tap: str | None) -> tuple[str, ...]:
-    """The layers that the scores are made of, as far as the weights reach: `tap`, if any, and the last."""
-    judge.require((tap,) if tap else ())
-    wanted = {tap, "logits"} & {*judge.taps}
-    if not wanted:
+def _taps(network: Classifier, tap: str | None, *, probabilities: bool) -> tuple[str, ...]:
+    """List the layers to compute: the tap that is compared, if any, and the logits, as far as the weights reach."""
+    network.require((*((tap,) if tap else ()), *(("logits",) if probabilities else ())))
+    taps = network.scored_taps(tap)
+    if not taps:
         raise UserError(
-            f"the weights of {judge.name} end before its last layer, which the Inception Score needs, and without a "
-            f"--reference there is nothing else to compute: give one, and a --tap of {', '.join(judge.taps)}"
+            f"these weights of {network.name} do not reach logits, which the Inception Score needs, and without a "
+            f"--reference there is nothing else to compute: give one, and a --tap of {', '.join(network.taps)}"
         )
-    return tuple(name for name in judge.taps if name in wanted)
+    return taps
 
 
 def _table(result: dict[str, Any]) -> str:
-    """The result for a person: one line a score, with what it was measured on."""
+    """Write the result for a person: what was measured on what, then one line a score."""
     lines = []
     for name in ("images", "reference", "classifier", "weights_sha256", "tap"):
         count = result.get(f"{name}_count")
         lines.append((name, f"{shown(result[name] or 'none')}{f' ({count} images)' if count else ''}"))
-    for name in ("inception_score", "inception_score_1", "fid", "kid", "precision", "recall", "density", "coverage"):
-        lines.append((name, _written(result, name)))
+    lines += [(score.key, _written(result, score.key)) for score in columns.catalogue()]
     return "\n".join(f"{name:18}{value}" for name, value in lines)
 
 

@@ -105,9 +105,9 @@ def test_the_file_says_what_was_measured_and_on_what(scored, sets):
     assert scored.keys() == FIELDS
     assert (scored["images"], scored["images_count"]) == (f"{sets}/faces", 120)
     assert (scored["reference"], scored["reference_count"]) == (f"{sets}/others", 90)
-    judge = classifiers.load("faces_attributes", "")
-    assert scored["classifier"] == "faces_attributes" and scored["classifier_accuracy"] == judge.accuracy
-    assert scored["weights_sha256"] == judge.weights_sha256
+    network = classifiers.load("faces_attributes", "")
+    assert scored["classifier"] == "faces_attributes" and scored["classifier_accuracy"] == network.accuracy
+    assert scored["weights_sha256"] == network.weights_sha256
     assert (scored["tap"], scored["seed"], scored["reasons"]) == ("64", 2020, {})
     assert scored["inception_score"].keys() == {"mean", "std", "splits"}
     assert scored["kid"].keys() == {"mean", "std", "subsets", "subset_size"}
@@ -121,9 +121,9 @@ def neighbours(x, k):
 
 
 def test_precision_recall_density_and_coverage_are_those_of_brute_force(scored, sets):
-    judge = classifiers.load("faces_attributes", "")
+    network = classifiers.load("faces_attributes", "")
     fake, real = (
-        np.asarray(judge.apply(np.load(sets / f"{name}.npz")["arr_0"], ("64",))["64"], np.float64)
+        np.asarray(network.apply(np.load(sets / f"{name}.npz")["arr_0"], ("64",))["64"], np.float64)
         for name in ("faces", "others")
     )
     between = cdist(fake, real)
@@ -152,8 +152,9 @@ def test_a_zip_file_and_an_array_score_as_the_folder_does(kind, scored, sets, tm
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_scores_do_not_depend_on_the_batch(batch_size, scored, sets, tmp_path, monkeypatch):
-    judge = classifiers.load("faces_attributes", "")
-    entry = classifiers.CLASSIFIERS["faces_attributes"]._replace(load=lambda weights: judge)
+    kept = classifiers.trained_here("faces_attributes")
+    entry = classifiers.CLASSIFIERS["faces_attributes"]
+    entry = entry._replace(trained=entry.trained._replace(path=lambda: kept))  # the same weights beside an empty cache
     monkeypatch.setitem(classifiers.CLASSIFIERS, "faces_attributes", entry)
     monkeypatch.setenv("GAN_DA_CACHE", str(tmp_path / "cache"))  # no kept features
     monkeypatch.setattr(features, "batch_size", lambda: batch_size)
@@ -214,9 +215,9 @@ def test_the_class_probabilities_of_each_image_are_those_of_the_classifier(sets,
         assert tuple(kept["classes"]) == faces.CLASSES and p.shape == (120, 12)
     assert names == sorted(file.name for file in (sets / "faces").iterdir())
     np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
-    judge = classifiers.load("faces_attributes", "")
+    network = classifiers.load("faces_attributes", "")
     for name in names[:3]:
-        logits = judge.apply(np.asarray(Image.open(sets / "faces" / name).convert("RGB"))[None])["logits"]
+        logits = network.apply(np.asarray(Image.open(sets / "faces" / name).convert("RGB"))[None])["logits"]
         np.testing.assert_allclose(p[names.index(name)], special.softmax(np.float64(logits[0])), atol=1e-5)
     one = np.exp(np.mean([stats.entropy(row, p.mean(0)) for row in p]))
     assert found["inception_score_1"] == pytest.approx(one, rel=1e-5)
@@ -282,7 +283,7 @@ def test_a_generators_weights_score_as_what_pytorch_makes_of_them(generator, set
 
 def test_more_samples_are_the_same_and_others(generator, tmp_path, monkeypatch):
     made = []
-    monkeypatch.setattr(features, "watched", lambda extract, images, **_: made.append([*images]) or stop())
+    monkeypatch.setattr(features, "features_of", lambda _, taps, images, **__: made.append([*images.read()]) or stop())
 
     def stop():
         raise UserError("enough")
@@ -383,7 +384,7 @@ BAD = {
     "out is a folder": (lambda t, s, w: [QUICK, f"--images={s}/faces", f"--out={s}/faces"], ["is a folder"]),
     "out over its own input": (
         lambda t, s, w: [QUICK, f"--images={s}/faces", f"--out={next((s / 'faces').iterdir())}"],
-        ["a .json file"],
+        ["must end in .json"],
     ),
     "a flag of another verb": (lambda t, s, w: [QUICK, f"--images={s}/faces", "--workdir=x"], ["--workdir", "score"]),
 }
