@@ -31,7 +31,7 @@ def tell(board: Board, against: dict[str, dict[str, dict[int, Comparison]]]) -> 
         *(_memorisation(best) if best else ()),
         *(_duplicate(board, best, against) if best else ()),
         *_disagreement(board),
-        *(_collapse(best) if best else ()),
+        *(_collapse(board, best) if best else ()),
         *([OTHER_TAP] if board.classifier == "inception_v3_2015" and board.tap != PUBLISHED_TAP else ()),
         caveat_on(board.classifier),
     ]
@@ -131,13 +131,14 @@ def _disagreement(board: Board) -> Iterator[str]:
         )
 
 
-def _collapse(best: Standing) -> Iterator[str]:
+def _collapse(board: Board, best: Standing) -> Iterator[str]:
     if best.best is None:
         return
     by = best.best.by
     then, last = best.best.scores[by]["mean"], best.scores[by]["mean"]
     if then > 0 and last > WORSE * then:
+        label = next(score.label for score in board.scores if score.key == by)
         yield (
-            f"{best.arm.label} got worse after its best: {by.upper()} {written(last)} at its last checkpoint, "
+            f"{best.arm.label} got worse after its best: {label} {written(last)} at its last checkpoint, "
             f"{written(then)} at the best of each seed."
         )
