@@ -1,4 +1,4 @@
-"""What the files of a run hold, and the first place where one holds something else: anybody may have edited them."""
+"""What the files of a run must hold; a file that holds something else, for it may be edited, is refused."""
 
 import reprlib
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from gan_da_jax.metrics import columns
 
 
 class Kind(NamedTuple):
-    """Values that have no parts: what they are called, and whether one is of them."""
+    """Values that have no parts: what they are called, and whether a value is one of them."""
 
     name: str
     holds: Callable[[Any], bool]
@@ -132,7 +132,7 @@ STUDY = {"arms": [TEXT], "seeds": [COUNT], "failed": [{"run": TEXT, "reason": TE
 
 
 def rows(path: str | Path, form: Form) -> list[dict]:
-    """Reads a JSON-lines file, as `records.read_jsonl`; a `UserError` if one of its objects is not of this form."""
+    """Read a JSON-lines file, as `io.read_jsonl`; a `UserError` if one of its objects is not of this form."""
     found = io.read_jsonl(path)
     for number, row in enumerate(found, 1):
         require(row, form, f"{path}, object {number}")
@@ -140,11 +140,11 @@ def rows(path: str | Path, form: Form) -> list[dict]:
 
 
 def require(value: Any, form: Form, where: str) -> None:
-    """Raises a `UserError` that names the first part of `value` which is not of its form.
+    """Raise a `UserError` that names the first part of `value` which is not of its form.
 
     Args:
         value: as JSON has it.
-        form: one of those above, or a part of one.
+        form: one of the forms above, or a part of one.
         where: the file, or a part of it, as in `scores.jsonl, line 3`.
     """
     match form:

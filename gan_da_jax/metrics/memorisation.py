@@ -34,7 +34,7 @@ class Nearest(NamedTuple):
     Attributes:
         image: int [m], its index.
         variant: int [m], what of it is near: 0 for the image itself, j for the j-th of the variants.
-        ratio: float64 [m], 0..1: its distance over that of the second nearest training image; 1 where both are 0.
+        ratio: float64 [m], 0..1: its distance over the second nearest training image's; 1 where both are 0.
     """
 
     image: np.ndarray
@@ -43,14 +43,14 @@ class Nearest(NamedTuple):
 
 
 def training(images: np.ndarray, *variants: np.ndarray) -> Training:
-    """Finds from the training images alone how near a real image comes to others.
+    """Find from the training images alone how near a real image comes to others.
 
     A distance by itself says little: blurred and pale images are near to everything. So the distance of the nearest
-    training image is taken over that of the second nearest (the ratio test of Lowe, Distinctive image features from
-    scale-invariant keypoints, 2004), which is about 1 for any image but a copy. Each training image in turn is compared
-    with all others, and the threshold is the k-th smallest of the n ratios, k = 1% of n + 1 or at least 1: a further
-    real image is as likely to rank below it as any, so k in n + 1 are expected to. An image that was copied is found
-    unless the training images hold it twice.
+    training image is divided by the distance of the second nearest (the ratio test of Lowe, Distinctive image features
+    from scale-invariant keypoints, 2004), which gives about 1 for any image but a copy. Each training image in turn is
+    compared with all others, and the threshold is the k-th smallest of the n ratios, k = 1% of n + 1 or at least 1: a
+    further real image is as likely to rank below it as any, so k in n + 1 are expected to. An image that was copied is
+    found unless the training images hold it twice.
 
     Args:
         images: real numbers [n, d], one image a row; pixels or features.
@@ -62,14 +62,16 @@ def training(images: np.ndarray, *variants: np.ndarray) -> Training:
     """
     images, variants = matrix(images), tuple(map(matrix, variants))
     if len(images) < 3:
-        raise UserError(f"{len(images)} images are too few to know how near real ones come to each other: 3 are needed")
+        raise UserError(
+            f"{len(images)} images are too few to know how near real ones come to each other: there must be at least 3"
+        )
     ratios = _nearest(images, (images, *variants), itself=True).ratio
     rank = max(1, round(USUAL * (len(images) + 1)))
     return Training(images, variants, float(np.sort(ratios)[rank - 1]), rank / (len(images) + 1))
 
 
 def nearest(samples: np.ndarray, training: Training) -> Nearest:
-    """Finds the training image next to each sample.
+    """Find the training image next to each sample.
 
     Args:
         samples: real numbers [m, d], m >= 1, made as the training images were.
@@ -84,12 +86,12 @@ def nearest(samples: np.ndarray, training: Training) -> Nearest:
 
 
 def share(found: Nearest, training: Training) -> float:
-    """The share of samples, 0..1, that are taken for copies; to be read beside `training.expected`."""
+    """Compute the share of samples, 0..1, that are taken for copies; compare it with `training.expected`."""
     return float(np.mean(found.ratio < training.threshold))
 
 
 def _nearest(x: np.ndarray, sets: tuple[np.ndarray, ...], *, itself: bool) -> Nearest:
-    """As `nearest`; with `itself`, x is the first of the sets, and an image's own variants are no neighbours of it."""
+    """Do as `nearest`; with `itself`, x is the first set, and an image's own variants are no neighbours of it."""
     parts = []
     for rows, squares in _blocks(x, sets[0]):
         variant = np.zeros(squares.shape, np.intp)
@@ -115,8 +117,9 @@ def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
 
 
 def _squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The squared distances [m, n] of all rows, off by rounding alone; what that leaves of equal rows is far below any
-    distance that matters here.
+    """Compute the squared distances [m, n] of all rows, exact but for rounding.
+
+    Rounding may leave equal rows apart, by far less than any distance that matters here.
     """
     squares = x @ y.T
     squares *= -2

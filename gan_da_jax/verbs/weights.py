@@ -147,7 +147,7 @@ def _export(workdir: str, step: str | None = None, *, out: str | None, dry_run: 
     saved = run.saved()
     if not saved or (step is not None and step not in map(str, saved)):
         wanted = f"no checkpoint {step}" if step is not None else "no checkpoint"
-        raise UserError(f"{place} has {wanted}; it has those of the steps: {', '.join(map(str, saved)) or 'none'}")
+        raise UserError(f"{place} has {wanted}; there are: {', '.join(map(str, saved)) or 'none'}")
     number = int(step) if step else saved[-1]
     if dry_run:
         print(f"would write both networks of {place}, step {number}, to {folder}")

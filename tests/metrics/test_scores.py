@@ -141,7 +141,7 @@ def test_copies_are_shares_with_what_is_expected_or_a_reason():
     found, nearest = scores.copies({"pixels": (real[:2],), "features": (other[:2],)})({})
     assert found["memorisation"] is None and nearest is None
     assert found["reasons"] == {
-        "memorisation": "2 images are too few to know how near real ones come to each other: 3 are needed"
+        "memorisation": "2 images are too few to know how near real ones come to each other: there must be at least 3"
     }
 
 

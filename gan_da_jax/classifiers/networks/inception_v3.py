@@ -181,33 +181,6 @@ def prepare_2015(images: jax.Array) -> jax.Array:
     return (x - 128) / 128
 
 
-def fold(
-    kernel: np.ndarray,
-    *,
-    beta: np.ndarray,
-    moving_mean: np.ndarray,
-    moving_variance: np.ndarray,
-    gamma: np.ndarray | float = 1.0,
-) -> dict[str, np.ndarray]:
-    """Fold a BatchNorm into the convolution before it.
-
-    Args:
-        kernel: float [h, w, in, out].
-        beta: float [out]; like `moving_mean` and `moving_variance` (>= 0), which have the same shape.
-        moving_mean: see `beta`.
-        moving_variance: see `beta`.
-        gamma: float [out], or 1 for a BatchNorm without scale.
-
-    Returns:
-        The parameters of one `Conv`: `kernel` float32 [h, w, in, out] and `bias` float32 [out], computed in float64.
-    """
-    scale = gamma / np.sqrt(moving_variance.astype(np.float64) + EPSILON)
-    return {
-        "kernel": (kernel * scale).astype(np.float32),
-        "bias": (beta - moving_mean * scale).astype(np.float32),
-    }
-
-
 class _Weights(nn.Module):
     """The parameters of a `Conv`."""
 
