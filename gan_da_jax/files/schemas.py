@@ -1,5 +1,6 @@
 """What the files of a run must hold; a file that holds something else, for it may be edited, is refused."""
 
+import re
 import reprlib
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +33,7 @@ COUNT = Kind("a whole number of at least 0", lambda value: type(value) is int an
 NUMBER = Kind("a finite number", _number)
 POSITIVE = Kind("a finite number above 0", lambda value: _number(value) and value > 0)
 SIDE = Kind("the size of the images of a network", _is_side)
-SHA256 = Kind("64 hex digits", lambda value: isinstance(value, str) and len(value) == 64 and value.isalnum())
+SHA256 = Kind("64 hex digits", lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None)
 
 # A form is a kind; {name: form}, in which a name may be absent if it ends in ?; {...: form}, whatever the names;
 # [form], any number of them; (form, form), exactly as many; Maybe(form): null, or that form; or a function that gives
