@@ -10,18 +10,17 @@ import numpy as np
 
 from gan_da_jax import gan
 from gan_da_jax.classifiers import extract, registry
-from gan_da_jax.classifiers.registry import Classifier
 from gan_da_jax.data import collection
 from gan_da_jax.data.sources.images import shown
 from gan_da_jax.errors import UserError
+from gan_da_jax.evaluation import any_images
+from gan_da_jax.evaluation.any_images import SEED
 from gan_da_jax.files import io
-from gan_da_jax.metrics import classes, columns, scores
-from gan_da_jax.metrics.measure import Reference
+from gan_da_jax.metrics import classes, columns
 from gan_da_jax.pytorch import convert
 from gan_da_jax.training import sampling
 from gan_da_jax.verbs.verb import Flag, Verb
 
-SEED = 2020  # of a generator's latents, the shuffle before splitting, KID's subsets, the bootstrap; torch-fidelity's
 _WEIGHTS = (".pth", ".pt", ".safetensors")
 
 
@@ -68,26 +67,21 @@ def main(
             print(f"would score {own.size} images of {shown(images)}{against} by {classifier}, weights: {where}")
             return
         network = registry.load(classifier, weights)
-        tap = (tap or network.default_tap) if other else None
-        taps = _taps(network, tap, probabilities=probabilities is not None)
-        real = None
-        if other:
-            title = f"reference {shown(reference)}"
-            real = extract.features_of(network, taps, other_seen, title=title, cache=io.cache_dir())
-        features = extract.features_of(network, taps, own_seen, title=f"images {shown(images)}")
+        found, features = any_images.score(
+            own_seen,
+            other_seen,
+            classifier=network,
+            tap=tap,
+            splits=splits,
+            probabilities=probabilities is not None,
+            titles=(f"images {shown(images)}", f"reference {shown(reference or '')}"),
+        )
 
-    against = Reference(real[tap]) if real else None
-    found = scores.of_set(features, against, tap=tap, splits=splits, seed=SEED, shuffle=True)
     result = {
         "images": images,
         "images_count": own.size,
         "reference": reference,
         "reference_count": other.size if other else None,
-        "classifier": network.name,
-        "classifier_accuracy": network.accuracy,
-        "weights_sha256": network.weights_sha256,
-        "tap": tap,
-        "seed": SEED,
         **found,
     }
     if probabilities is not None:
@@ -148,18 +142,6 @@ def _require_place(flag: str, out: Path, suffix: str) -> None:
         raise UserError(f"{flag}={shown(out)}: its folder does not exist; make it, or name another file")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"{flag}={shown(out)}: its folder may not be written to; name another file")
-
-
-def _taps(network: Classifier, tap: str | None, *, probabilities: bool) -> tuple[str, ...]:
-    """List the layers to compute: the tap that is compared, if any, and the logits, as far as the weights reach."""
-    network.require((*((tap,) if tap else ()), *(("logits",) if probabilities else ())))
-    taps = network.scored_taps(tap)
-    if not taps:
-        raise UserError(
-            f"these weights of {network.name} do not reach logits, which the Inception Score needs, and without a "
-            f"--reference there is nothing else to compute: give one, and a --tap of {', '.join(network.taps)}"
-        )
-    return taps
 
 
 def _table(result: dict[str, Any]) -> str:
