@@ -89,8 +89,8 @@ def _draw(draws: np.ndarray, labels: np.ndarray, size: int) -> np.ndarray:
         return (labels[:, column] == ATTRIBUTES[name].index(value)).astype(np.float32)[:, None, None]
 
     def paint(share: np.ndarray, colour: np.ndarray | tuple) -> None:
-        colour = np.float32(colour) / 255 if isinstance(colour, tuple) else colour
-        for plane, value in zip(canvas, colour, strict=True):
+        values = np.array(colour, np.float32) / 255 if isinstance(colour, tuple) else colour
+        for plane, value in zip(canvas, values, strict=True):
             plane += share * (value - plane)
 
     hair, skin = shade_of(_HAIR, labels[:, 0], 0.1), shade_of(_SKIN, labels[:, 2], 0.04)

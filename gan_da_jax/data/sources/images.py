@@ -142,7 +142,9 @@ def choose(found: Files | Drawings, *, count: int, image_size: int, resize: str,
         pixels = fit(image, image_size=image_size, resize=resize) if name in likely else None
         return hashlib.sha256(data).digest(), pixels, ""
 
-    usable, kept, skipped = {}, {}, []
+    usable: dict[bytes, str] = {}
+    kept: dict[str, np.ndarray] = {}
+    skipped: list[dict] = []
     looked_at = 0
     for name, (digest, pixels, reason) in zip(names, in_parallel(check, names, "checking images")):  # noqa: B905
         looked_at += 1

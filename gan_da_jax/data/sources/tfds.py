@@ -247,11 +247,10 @@ def _limited_requests() -> Iterator[None]:
         responses.append(send(adapter, request, **options | {"timeout": _TIMEOUT}))
         return responses[-1]
 
-    HTTPAdapter.send = limited
+    HTTPAdapter.send = limited  # type: ignore  # for good: the process does nothing else
     try:
         yield
     finally:
-        HTTPAdapter.send = send
         for response in responses:
             response.close()
 
