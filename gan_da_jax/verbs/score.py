@@ -63,8 +63,8 @@ def main(
         own_seen = extract.see(own.read)
         other_seen = extract.see(other.read) if other else None
         if dry_run:
-            against = f" against {other.count} of {shown(reference)}" if other else ""
-            print(f"would score {own.count} images of {shown(images)}{against} by {classifier}, weights: {where}")
+            other_images = f" against {other.count} of {shown(reference)}" if other else ""
+            print(f"would score {own.count} images of {shown(images)}{other_images} by {classifier}, weights: {where}")
             return
         network = registry.load(classifier, weights)
         tap = (tap or network.default_tap) if other else None
@@ -72,10 +72,10 @@ def main(
         real = None
         if other:
             title = f"reference {shown(reference)}"
-            real = extract.features_of(network, taps, other_seen, title=title, cache=io.cache_dir())
+            real = extract.features_of(network, taps, other_seen, title=title, cache=io.cache_dir())[tap]
         features = extract.features_of(network, taps, own_seen, title=f"images {shown(images)}")
 
-    against = Reference(real[tap]) if real else None
+    against = None if real is None else Reference(real)
     found = scores.of_set(features, against, tap=tap, splits=splits, seed=SEED, shuffle=True)
     result = {
         "images": images,
@@ -90,8 +90,7 @@ def main(
         **found,
     }
     if probabilities is not None:
-        softmax = classes.probabilities(features["logits"]).astype(np.float32)
-        io.save_arrays(probabilities, probabilities=softmax, images=np.array(own.names), classes=network.classes)
+        _save_probabilities(probabilities, features["logits"], own.names, network.classes)
     if out is not None:
         io.write_json(out, result)
     print(_table(result))
@@ -159,6 +158,11 @@ def _taps(network: Classifier, tap: str | None, *, probabilities: bool) -> tuple
             f"--reference there is nothing else to compute: give one, and a --tap of {', '.join(network.taps)}"
         )
     return taps
+
+
+def _save_probabilities(path: str, logits: np.ndarray, names: list[str], class_names: tuple[str, ...]) -> None:
+    probabilities = classes.probabilities(logits).astype(np.float32)
+    io.save_arrays(path, probabilities=probabilities, images=np.array(names), classes=np.array(class_names))
 
 
 def _table(result: dict[str, Any]) -> str:
