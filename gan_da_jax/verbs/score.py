@@ -85,8 +85,7 @@ def main(
         **found,
     }
     if probabilities is not None:
-        softmax = classes.probabilities(features["logits"]).astype(np.float32)
-        io.save_arrays(probabilities, probabilities=softmax, images=np.array(own.names), classes=network.classes)
+        _save_probabilities(probabilities, features["logits"], own.names, network.classes)
     if out is not None:
         io.write_json(out, result)
     print(_table(result))
@@ -142,6 +141,11 @@ def _require_place(flag: str, out: Path, suffix: str) -> None:
         raise UserError(f"{flag}={shown(out)}: its folder does not exist; make it, or name another file")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"{flag}={shown(out)}: its folder may not be written to; name another file")
+
+
+def _save_probabilities(path: str, logits: np.ndarray, names: list[str], class_names: tuple[str, ...]) -> None:
+    probabilities = classes.probabilities(logits).astype(np.float32)
+    io.save_arrays(path, probabilities=probabilities, images=np.array(names), classes=np.array(class_names))
 
 
 def _table(result: dict[str, Any]) -> str:

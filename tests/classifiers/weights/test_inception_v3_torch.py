@@ -124,7 +124,7 @@ def test_a_part_of_the_network_serves_the_taps_that_it_reaches(name, golden, ten
         np.testing.assert_allclose(found[taps[-1]], golden[f"{taps[-1]} 32x32"], rtol=1e-5, atol=1e-4)
         reason = f"do not reach 'logits'; they reach: {', '.join(taps)}"
         with pytest.raises(UserError, match=reason):
-            classifiers.load(name, str(path))
+            classifiers.load(name, str(path), ("logits",))
         with pytest.raises(UserError, match=reason):
             classifier.apply(make.pictures((32, 32)))
 
