@@ -64,8 +64,8 @@ def share(samples: np.ndarray, plain: np.ndarray, augmented: np.ndarray) -> Shar
     c = excess**2 - _Z**2 * (noise + twins[0, 0])
     if a <= 0:
         raise UserError(
-            f"the classifier tells {found:.1%} of held-out images from their augmented twins, but on {len(plain)} "
-            "images this may be chance: take more originals"
+            f"the classifier tells {found:.1%} of held-out images from their augmented twins, but {len(plain)} images "
+            "are too few to rule out chance: take more originals"
         )
     half = np.sqrt(max(b**2 - a * c, 0))
     raw, low, high = excess / gap, (b - half) / a, (b + half) / a
