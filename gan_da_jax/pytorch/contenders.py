@@ -31,7 +31,7 @@ _TORCH_SCORED = 50  # images that PyTorch's scorers commonly take at once
 def training(
     *, images: np.ndarray, batch_size: int, network: Mapping[str, Any], seconds: float
 ) -> dict[str, race.Contender]:
-    """Who trains: `jax`, `torch_stock` and `torch_expert`, the fastest of what experts switch on in that precision.
+    """List who trains: `jax`, `torch_stock`, and `torch_expert`, the fastest of what experts switch on.
 
     Args:
         images: as in `train`.
@@ -53,7 +53,7 @@ def training(
 
 
 def scoring(*, images: np.ndarray, seconds: float) -> dict[str, race.Contender]:
-    """Who scores, likewise; on a CPU, compiling an Inception takes minutes, so PyTorch's is not.
+    """List who scores, likewise; PyTorch's Inception is not compiled, which takes minutes on a CPU.
 
     Args:
         images: as in `score`.
@@ -68,7 +68,7 @@ def scoring(*, images: np.ndarray, seconds: float) -> dict[str, race.Contender]:
 
 
 def _kept() -> dict[str, str]:
-    """Lets a process of ours find what this one's compilation cache keeps."""
+    """Let a process of ours find what this one's compilation cache keeps."""
     return {"JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir or ""}
 
 
@@ -80,7 +80,7 @@ def train(
     seconds: float,
     limit: float | None = None,
 ) -> Iterator[Any]:
-    """Trains as `train` does: the same compiled chunks of steps, the same order of images, the metrics fetched.
+    """Train as the verb `train` does: the same compiled chunks of steps, the same order of images, the metrics fetched.
 
     Args:
         images: uint8 [N, S, S, 3], the data set.
@@ -106,7 +106,7 @@ def train(
 
 
 def score(*, images: np.ndarray, seconds: float) -> Iterator[Any]:
-    """Scores as `score` does, by the whole Inception v3 of 2015 with random weights.
+    """Score as the verb `score` does, by the whole Inception v3 of 2015 with random weights.
 
     Args:
         images: uint8 [n, H, W, 3], taken round and round.
@@ -146,7 +146,7 @@ def train_torch(
     variants: Mapping[str, Mapping[str, bool]],
     loader: bool = False,
 ) -> Iterator[Any]:
-    """Trains PyTorch's stock DCGAN; of several variants, the one that is fastest here.
+    """Train PyTorch's stock DCGAN; of several variants, the one that is fastest here.
 
     Args:
         images: as in `train`.
@@ -176,7 +176,7 @@ def train_torch(
 
 
 def score_torch(*, images: np.ndarray, seconds: float, variants: Mapping[str, Mapping[str, bool]]) -> Iterator[Any]:
-    """Scores by the same network in PyTorch, without gradients; of several variants, by the fastest.
+    """Score by the same network in PyTorch, without gradients; of several variants, by the fastest.
 
     Args:
         images: as in `score`.
@@ -201,7 +201,7 @@ def score_torch(*, images: np.ndarray, seconds: float, variants: Mapping[str, Ma
 
 
 def turns(work: Callable[[int], None], unit: int, about: dict, seconds: float) -> Iterator[Any]:
-    """Says what it is, then works for about `seconds` each time; `work(n)` does n steps of `unit` images."""
+    """Yield `about`, then the rate of each turn of about `seconds`; `work(n)` does n steps of `unit` images."""
     work(1)
     elapsed = _seconds(work, 1)
     steps = max(1, round(seconds / elapsed))
@@ -213,7 +213,7 @@ def turns(work: Callable[[int], None], unit: int, about: dict, seconds: float) -
 def _fastest(
     build: Callable[[Mapping[str, bool]], Callable[[int], None]], variants: Mapping[str, Mapping[str, bool]]
 ) -> tuple[Callable[[int], None], dict]:
-    """The fastest of what `build` makes of each variant, and what there is to say: what it is, and of the others.
+    """Build and time each variant; return the fastest, and what there is to say of it and of the others.
 
     A variant that does not run here is left out, with the reason; if that is all of them, the last one's error is
     raised.

@@ -16,7 +16,7 @@ class TorchLoop:
     """Takes updates of PyTorch's DCGAN on a data set, in the order in which our run sees it."""
 
     def __init__(self, trainer: dcgan.Trainer, network: gan.Gan, images: np.ndarray, *, seed: int, batch_size: int):
-        """Puts the data set on PyTorch's device.
+        """Put the data set on PyTorch's device.
 
         Args:
             trainer: both networks, as they are before step 0.
@@ -30,7 +30,7 @@ class TorchLoop:
         self._seed, self._batch_size = seed, batch_size
 
     def run(self, state: gan.State, *, to: int, seconds: float | None = None) -> Iterator[Chunk]:
-        """Takes steps up to step `to`; see `training.loop.Loop.run`.
+        """Take steps up to step `to`; see `training.loop.Loop.run`.
 
         A state of step 0 is passed over, for PyTorch starts from its own weights.
         """

@@ -2,15 +2,15 @@
 
 Training is chaotic. Adam divides a gradient by its own size, so that a weight whose gradient is almost 0 moves by the
 learning rate one way or the other, as rounding has it; and each step multiplies what the last one left. At 64 pixels,
-width 64 and batch 64, the losses of PyTorch in float32 are after ten steps 2 to 7% away from those of PyTorch in
+width 64 and batch 64, after ten steps the losses of PyTorch in float32 are 2 to 7% away from its losses in
 float64. So both are compared twice. In float64 rounding has no say, and what differs after ten steps would be another
 algorithm. In float32, which is what trains, ours may differ from theirs by a fixed tolerance, or by ten times what
 rounding does to theirs (its difference from theirs in float64) where that is more; the result states both.
 
 Outputs and losses are compared by the largest difference over the largest value; gradients by the norm of a tensor's
 difference over its norm; parameters and BatchNorm's running statistics by the norm of a tensor's difference over how
-far it has moved, and of all tensors the worst counts. The running variance of flax averages the biased variances of the
-batches, that of PyTorch the unbiased ones: with n numbers a channel in a batch, its moves are n / (n - 1) times as
+far it has moved, and of all tensors the worst counts. The running variance averages in flax the biased variances of the
+batches, in PyTorch the unbiased ones: with n numbers a channel in a batch, its moves are n / (n - 1) times as
 long. That factor is applied to ours before they are compared.
 """
 
@@ -91,7 +91,7 @@ def measure(
     seed: int,
     told: Callable[[str], None] = lambda line: None,
 ) -> list[Check]:
-    """Trains both, in both precisions, from the same weights on the same inputs, and compares them on the way.
+    """Train both, in both precisions, from the same weights on the same inputs, and compare them on the way.
 
     Args:
         image_size: and the rest, up to `beta1`: as in `gan.create`.
@@ -145,7 +145,7 @@ def _named(by_kind: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _split(by_kind: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
-    """Parameters and running statistics."""
+    """Tell parameters and running statistics apart."""
     everything = _named(by_kind)
     statistics = {name for name in everything if "running" in name}
     return {
@@ -208,7 +208,7 @@ def _ours(settings: dict, start: gan.State, images: np.ndarray, latents: np.ndar
 
 
 def _recording(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-    """The same optimizer, whose state is a pair: its own, and the gradients that it was given last."""
+    """Make the same optimizer with a pair as its state: its own, and the gradients that it was given last."""
 
     def update(gradients, state, params):
         updates, inner = optimizer.update(gradients, state[0], params)
@@ -218,7 +218,7 @@ def _recording(optimizer: optax.GradientTransformation) -> optax.GradientTransfo
 
 
 def _unbiased(kind: str, stats: dict, begun: dict, steps: int, batch: int, image_size: int) -> dict:
-    """The running statistics as they would be if BatchNorm averaged the unbiased variances of its batches."""
+    """Return the running statistics as they would be if BatchNorm averaged the unbiased variances of its batches."""
     kept = _KEPT ** (_PASSES[kind] * steps)
     fair = {}
     for layer, arrays in stats.items():

@@ -13,7 +13,7 @@ _MOMENTS = {"mu": "exp_avg", "nu": "exp_avg_sq"}  # Adam's, in optax and in PyTo
 
 
 def take(trainer: dcgan.Trainer, network: gan.Gan, step: int) -> gan.State:
-    """What `trainer` has come to after `step` updates, as `network`'s state of NumPy arrays."""
+    """Take what `trainer` has come to after `step` updates, as `network`'s state of NumPy arrays."""
     found = {"step": np.int32(step)}
     for kind, tensors in trainer.tensors().items():
         variables = weights.from_torch(tensors).variables
@@ -31,7 +31,7 @@ def take(trainer: dcgan.Trainer, network: gan.Gan, step: int) -> gan.State:
 
 
 def put(trainer: dcgan.Trainer, state: gan.State) -> None:
-    """Lets `trainer` go on from a state of NumPy arrays."""
+    """Let `trainer` go on from a state of NumPy arrays."""
     trainer.load(**{kind: weights.to_torch(getattr(state, kind)) for kind in trainer.networks})
     for kind, network in trainer.networks.items():
         optimizer = getattr(state, f"{kind}_optimizer")

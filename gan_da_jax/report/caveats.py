@@ -16,7 +16,7 @@ WORSE = 1.1  # how far the last checkpoint's distance may be above the best one'
 
 
 def of_board(board: Board, against: Against) -> list[str]:
-    """All caveats of a board; the last one, about the classifier, always applies.
+    """List all caveats of a board; the last one, about the classifier, always applies.
 
     Caveats about the best arm are left out where it is disputed which arm is best.
 
@@ -85,7 +85,7 @@ def _seeds(board: Board) -> Iterator[str]:
 
 
 def _leakage(board: Board, best: Standing) -> Iterator[str]:
-    """Only the arm's own ops count, beyond what the meter reads where nothing can leak: samples may look odd anyway."""
+    """Count only the arm's own ops, beyond what the meter reads where nothing can leak: samples may look odd anyway."""
     baseline = control(board, best, "none")
     plain = leakage(baseline.sets) if baseline else {}
     own, found = {part.op for part in best.arm.arm.parts}, []

@@ -121,7 +121,7 @@ def _opened(images: str, samples: int | None) -> contextlib.AbstractContextManag
 
 
 def _samples(path: str, count: int) -> collection.Collection:
-    """Give the images that the generator of a weight file makes, from latents by `SEED`."""
+    """Return the images that the generator of a weight file makes, from latents by `SEED`."""
     if count < 1:
         raise UserError(f"--samples is {count}; it must be at least 1")
     network = convert.load(path)

@@ -27,7 +27,7 @@ HATCHES = ("", "////", "....", "xxxx")  # tell the bars apart where there is no 
 def bars(
     groups: Sequence[Sequence[tuple[str, Ranked]]], *, names: Sequence[str], label: str, real: float | None, better: str
 ) -> Figure:
-    """Scores as bars from 0, with 95% intervals as lines (cut where they leave the picture).
+    """Draw scores as bars from 0, with 95% intervals as lines (cut where they leave the picture).
 
     Args:
         groups: from the top down; in each the names of its bars, as the legend tells them apart, with their places. The
@@ -66,7 +66,7 @@ def bars(
 
 
 def classes(*, names: Sequence[str], real: np.ndarray | None, samples: np.ndarray, single: np.ndarray) -> Figure:
-    """The classes that a classifier sees: p(y) of real images and of samples as bars, p(y|x) of single ones as marks.
+    """Draw the classes that a classifier sees: p(y) of real images and samples as bars, p(y|x) of single ones as marks.
 
     Args:
         names: the K classes, from the top down.

@@ -22,7 +22,7 @@ class Probabilities(NamedTuple):
 
 
 def of_board(board: Board) -> dict[int, Probabilities]:
-    """Reads the probabilities for each arm of a board, by its number: last checkpoint, first seed, first samples.
+    """Read the probabilities for each arm of a board, by its number: last checkpoint, first seed, first samples.
 
     All arms have the same classes in the same order: the ones likeliest in the samples of any arm or in real images.
 
@@ -37,7 +37,7 @@ def of_board(board: Board) -> dict[int, Probabilities]:
 
 
 def condense(names: list[str], probabilities: np.ndarray, by: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Keeps the classes of the greatest numbers in `by`, float [K], and adds the others up.
+    """Keep the classes of the greatest numbers in `by`, float [K], and add the others up.
 
     Args:
         names: of all K classes.
