@@ -14,14 +14,13 @@ from ml_collections import ConfigDict
 
 import gan_da_jax
 from gan_da_jax import pytorch
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers import registry
 from gan_da_jax.data import dataset
 from gan_da_jax.data.sources import faces
 from gan_da_jax.data.sources.images import shown
 from gan_da_jax.errors import Failure, UserError
 from gan_da_jax.files import io
-from gan_da_jax.metrics.columns import keys as score_keys
-from gan_da_jax.metrics.columns import value, written
+from gan_da_jax.metrics import columns
 from gan_da_jax.pipeline import chain
 from gan_da_jax.pipeline.train import record
 from gan_da_jax.progress import stop_requests
@@ -99,7 +98,7 @@ def _checked(config: ConfigDict, workdir: Path | None) -> Run:
     """Return our run of `--train`; a `UserError` if it or PyTorch's could not be trained and scored."""
     if workdir is None:
         raise UserError("--train needs a --workdir, where both are trained, as in --workdir=runs/compared")
-    classifiers.check(config.evaluate.classifier, config.evaluate.weights, tap=config.evaluate.tap)
+    registry.check(config.evaluate.classifier, config.evaluate.weights, tap=config.evaluate.tap)
     run = Run(config, workdir)
     Run(config, workdir / "torch").check()
     for line in chain.plan_training(run):
@@ -216,10 +215,10 @@ def _copy(old: Path, place: Path) -> None:
 
 
 def _trained(run: Run) -> dict:
-    """Say how a run ended: where, how long it took, and the scores of its last checkpoint, one for each set of samples."""
+    """Say how a run ended: where, how long it took, and the scores of its last checkpoint, for each set of samples."""
     metrics, rows = io.read_jsonl(run.metrics), io.read_jsonl(run.scores)
     last = max(row["step"] for row in rows)
-    keys = ["repeat", "classifier", "tap", *score_keys()]
+    keys = ["repeat", "classifier", "tap", *columns.keys()]
     return {
         "workdir": str(run),
         **{key: metrics[-1][key] for key in ("step", "kimg", "generator_loss", "discriminator_loss")},
@@ -255,8 +254,8 @@ def _table(result: dict[str, Any], sizes: str) -> str:
         lines.append(f"{name}: {device}")
     for name, one in result.get("trained", {}).items():
         row = one["scores"][0]
-        having = [score for score in classifiers.scores_by(row["classifier"]) if not score.share]
-        shown_scores = ", ".join(f"{score.label} {written(value(row, score.key))}" for score in having)
+        having = [score for score in registry.scores_by(row["classifier"]) if not score.share]
+        shown_scores = ", ".join(f"{score.label} {columns.written(columns.value(row, score.key))}" for score in having)
         lines.append(f"trained, {name}: step {one['step']} in {one['seconds']:.0f} s, {shown_scores}")
     return "\n".join(lines)
 

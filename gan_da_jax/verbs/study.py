@@ -16,8 +16,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax.classifiers import extract as features
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers import extract, registry
 from gan_da_jax.devices import parallel, resources
 from gan_da_jax.errors import Failure, Interrupted, UserError
 from gan_da_jax.files import io, schemas
@@ -59,17 +58,7 @@ def main(
     """
     planned = plan.plan(config, workdir)
     chosen = plan.select(planned, only=only, index=index)
-    _check_classifier(config)
-    if config.study.processes > 1 and jax.process_count() > 1:
-        raise UserError("config.study.processes is above 1, but with --distributed all processes work on one run")
-    for one in chosen:
-        one.run.check()
-    for one in {one.source: one for one in reversed(chosen)}.values():  # the first of each source
-        base = Run(generator_config(one.run.config), one.base)
-        if not base.prepared:
-            print(f"study: checking {one.source}", flush=True)
-            for _ in chain.plan_training(base):
-                pass
+    _check(config, chosen)
     if dry_run:
         _print_plan(config, chosen)
         return
@@ -95,6 +84,21 @@ def main(
             named += f"; no report: {error}"
     if failed:
         raise Failure(f"{workdir}: {len(failed)} of {len(chosen)} runs failed: {named}")
+
+
+def _check(config: ConfigDict, chosen: list[Planned]) -> None:
+    """Check the classifier, the folders of the chosen runs and their sources, all before the first run starts."""
+    _check_classifier(config)
+    if config.study.processes > 1 and jax.process_count() > 1:
+        raise UserError("config.study.processes is above 1, but with --distributed all processes work on one run")
+    for one in chosen:
+        one.run.check()
+    for one in {one.source: one for one in reversed(chosen)}.values():  # the first of each source
+        base = Run(generator_config(one.run.config), one.base)
+        if not base.prepared:
+            print(f"study: checking {one.source}", flush=True)
+            for _ in chain.plan_training(base):
+                pass
 
 
 def _perform_all(workdir: Path, planned: list[Planned], chosen: list[Planned]) -> tuple[dict[str, str], list[Planned]]:
@@ -165,9 +169,9 @@ def _stop_with_parent() -> None:
 def _check_classifier(config: ConfigDict) -> None:
     """Refuse a classifier that could not score the runs once they are trained, as far as that shows already."""
     settings = config.evaluate
-    classifiers.check(settings.classifier, settings.weights, tap=settings.tap)
-    if classifiers.present(settings.classifier, settings.weights):
-        classifier = classifiers.load(settings.classifier, settings.weights, taps=())
+    registry.check(settings.classifier, settings.weights, tap=settings.tap)
+    if registry.present(settings.classifier, settings.weights):
+        classifier = registry.load(settings.classifier, settings.weights, taps=())
         classifier.require((settings.tap or classifier.default_tap,))
 
 
@@ -233,15 +237,15 @@ def _seconds_a_step(run: Run) -> float:
 def _seconds_an_image(config: ConfigDict) -> float | None:
     """Time the scoring of one image, in seconds; None if the weights would have to be downloaded or trained first."""
     settings = config.evaluate
-    if not classifiers.present(settings.classifier, settings.weights):
+    if not registry.present(settings.classifier, settings.weights):
         return None
-    classifier = classifiers.load(settings.classifier, settings.weights, taps=())
+    classifier = registry.load(settings.classifier, settings.weights, taps=())
     tap = settings.tap or classifier.default_tap
-    extract = features.extractor(classifier, classifier.scored_taps(tap))
-    images = np.zeros((features.batch_size() * parallel.local_devices(), *[config.data.image_size] * 2, 3), np.uint8)
-    extract(images)  # compiles
+    features_of = extract.extractor(classifier, classifier.scored_taps(tap))
+    images = np.zeros((extract.batch_size() * parallel.local_devices(), *[config.data.image_size] * 2, 3), np.uint8)
+    features_of(images)  # compiles
     start = time.monotonic()
-    extract(images)
+    features_of(images)
     return (time.monotonic() - start) / len(images)
 
 
