@@ -1,5 +1,6 @@
 """`python -m gan_da_jax VERB ...`, and `gan-da VERB ...`."""
 
+import io
 import os
 import signal
 import sys
@@ -12,7 +13,8 @@ def run() -> None:
     try:
         from gan_da_jax.main import main  # takes seconds, in which Ctrl-C must work as well
 
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
         status = main(sys.argv[1:])
         sys.stdout.flush()
     except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """All checks of a run, and of a study with its report, in order: the cheap ones first."""
 
 import contextlib
+import functools
 import html
 import json
 import re
@@ -39,8 +40,8 @@ def of_run(one: Recorded, again: Recomputed, start: int, end: int) -> Iterator[F
     yield find("generated images", again.generated_again)
     yield find("training", lambda: again.train_again(start, end))
     for step in sorted({end, *one.saved[-1:]} - {0}):
-        yield find(f"samples of {step}", lambda step=step: again.sample_again(step))
-        yield find(f"scores of {step}", lambda step=step: again.score_again(step))
+        yield find(f"samples of {step}", functools.partial(again.sample_again, step))
+        yield find(f"scores of {step}", functools.partial(again.score_again, step))
     yield find("environment", one.check_environment)
 
 

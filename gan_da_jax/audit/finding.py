@@ -63,8 +63,8 @@ def difference(old: Any, new: Any, tolerance: float = 0, where: str = "") -> str
                 return found
         return ""
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        found = (difference(a, b, tolerance, f"{where}[{i}]") for i, (a, b) in enumerate(zip(old, new, strict=True)))
-        return next(filter(None, found), "")
+        places = (difference(a, b, tolerance, f"{where}[{i}]") for i, (a, b) in enumerate(zip(old, new, strict=True)))
+        return next(filter(None, places), "")
     number = all(type(value) in (int, float) for value in (old, new))
     if tolerance and number:
         shares = {*_SHARES, *(score.key for score in catalogue() if score.share)}

@@ -5,7 +5,6 @@ otherwise, training makes the difference grow from step to step, and the toleran
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -16,7 +15,7 @@ from gan_da_jax import gan
 from gan_da_jax.audit.finding import Differs, Unchecked, difference
 from gan_da_jax.audit.recorded import Recorded, pixels, pool_of
 from gan_da_jax.augment import policy
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers import registry
 from gan_da_jax.classifiers.registry import Classifier
 from gan_da_jax.data import dataset
 from gan_da_jax.data.sources import SOURCES, Location
@@ -83,9 +82,8 @@ class Recomputed:
             for row in made["records"]:
                 if pool_of(row["op"]) == pool and row["source_id"] != ids[pool][row["source_index"]]:
                     raise Differs(f"manifest.json, record {row['index']}: {row['source_id']} is not the source's")
-            self._alike(
-                kept, array, lambda i, pool=pool: f"dataset/{pool}.npy, image {i} ({ids[pool][i]}): not the source's"
-            )
+            if (i := self._first_other(kept, array)) is not None:
+                raise Differs(f"dataset/{pool}.npy, image {i} ({ids[pool][i]}): not the source's")
         return f"{sum(map(len, images.values()))} images made again from {source['path'] or source['kind']}"
 
     def generated_again(self) -> str:
@@ -101,16 +99,18 @@ class Recomputed:
             raise Unchecked("the run whose GAN made them is not here")
         again = pools.generated(run.config, place)
         kept = self._recorded.pool("generated", sizes["generated"])
-        self._alike(kept, again, lambda i: f"dataset/generated.npy, image {i}: the GAN in {place} makes another")
+        if (i := self._first_other(kept, again)) is not None:
+            raise Differs(f"dataset/generated.npy, image {i}: the GAN in {place} makes another")
         return f"{len(kept)} images made again by the GAN in {place}"
 
-    def _alike(self, kept: np.ndarray, again: np.ndarray, name: Callable[[int], str]) -> None:
-        """Hold images against the images that were made again; `name` names one of them."""
+    def _first_other(self, kept: np.ndarray, again: np.ndarray) -> int | None:
+        """Find the first of some images that was made again otherwise, by its number; None if all are the same."""
         known, now = set(environment.recorded(self._recorded.config_json)), self._recorded.now
         allowed = 0 if known == {environment.digest(now)} and not environment.nondeterminism(now) else PIXELS
         for i, (old, new) in enumerate(zip(kept, again, strict=True)):
             if np.abs(old.astype(int) - new).max() > allowed:
-                raise Differs(name(i))
+                return i
+        return None
 
     def _exact(self, row: dict) -> bool:
         """Say whether the numbers of a line must be computed the same again, bit for bit."""
@@ -225,7 +225,7 @@ class Recomputed:
         """Return the config with which a line of scores.jsonl was made."""
         config = self._run.config.copy_and_resolve_references()
         settings = config.evaluate
-        if row["classifier"] not in classifiers.CLASSIFIERS:
+        if row["classifier"] not in registry.CLASSIFIERS:
             raise Differs(f"scores.jsonl, step {row['step']}: there is no classifier {row['classifier']!r}")
         if row["classifier"] != settings.classifier:
             settings.weights = ""
@@ -238,14 +238,14 @@ class Recomputed:
         name, given = row["classifier"], config.evaluate.weights
         carried = carried_classifier(self._run.workdir, name)
         if carried is not None and carried.is_file():
-            classifier, where = classifiers.read(name, carried), carried
+            classifier, where = registry.read(name, carried), str(carried)
         else:
             weights = given if given and Path(given).is_file() else ""
             try:
-                classifier = classifiers.load(name, weights, taps=(row["tap"],))
+                classifier = registry.load(name, weights, taps=(row["tap"],))
             except UserError as error:
                 raise Unchecked(f"the weights are not here: {error}") from None
-            where = weights or classifiers.check(name, "")
+            where = weights or registry.check(name, "")
         if classifier.weights_sha256 != row["weights_sha256"]:
             said = f"{name} has other weights ({where}, SHA-256 {classifier.weights_sha256}) than scores.jsonl says"
             if classifier.accuracy is not None and not exact:  # trained here, where it comes out otherwise
@@ -256,7 +256,7 @@ class Recomputed:
 
 def carried_classifier(workdir: Path, name: str) -> Path | None:
     """Return where a bundle carries the weights of a classifier that is trained here; None for published ones."""
-    return workdir / "classifier" / f"{name}.npz" if classifiers.trained_here(name) else None
+    return workdir / "classifier" / f"{name}.npz" if registry.trained_here(name) else None
 
 
 def _norm(one: gan.State, other: gan.State) -> float:

@@ -153,7 +153,7 @@ class Recorded:
 
     def check_files(self) -> str:
         """Check that pictures and probabilities are the files that were written, and there are no others."""
-        noted = {}
+        noted: dict[str, tuple[str, int]] = {}
         for row in (*self.metrics, *self.scores):
             noted |= {name: (sha256, row["step"]) for name, sha256 in row.get("files", {}).items()}
         for name, (sha256, step) in noted.items():
@@ -199,7 +199,7 @@ class Recorded:
             count=augmented_count(config),
             seed=config.seed,
             pools=images,
-            ids={pool: _Names(names) for pool, names in ids.items()},
+            ids={pool: [names.get(number, "") for number in range(sizes[pool])] for pool, names in ids.items()},
         )
         for old, new in zip(rows, again["records"], strict=False):
             where = f"manifest.json, record {new['index']}"
@@ -238,13 +238,6 @@ class Recorded:
         if differences or notes:
             raise Noted("; ".join([*sorted(notes), *dict.fromkeys(differences)]))
         return f"{self.now['kind']}, jax {self.now['versions']['jax']}: as it was"
-
-
-class _Names(dict):
-    """The names of images by their number; of one that no record tells of, there is none."""
-
-    def __missing__(self, key: int) -> None:
-        return None
 
 
 def pool_of(op: str) -> str:

@@ -39,7 +39,8 @@ class Generator(nn.Module):
     def __init__(self, *, image_size: int, latent_dim: int, width: int):
         super().__init__()
         first, *others = channels(image_size, width)
-        layers, before = [nn.ConvTranspose2d(latent_dim, first, 4, 1, 0, bias=False)], first
+        layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, first, 4, 1, 0, bias=False)]
+        before = first
         for after in [*others, 3]:
             layers += [nn.BatchNorm2d(before), nn.ReLU(True), nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
             before = after
@@ -57,7 +58,7 @@ class Discriminator(nn.Module):
     def __init__(self, *, image_size: int, width: int):
         super().__init__()
         before, *others = reversed(channels(image_size, width))
-        layers = [nn.Conv2d(3, before, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
+        layers: list[nn.Module] = [nn.Conv2d(3, before, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
         for after in others:
             layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.2, True)]
             before = after
@@ -80,6 +81,11 @@ def _init(module: nn.Module) -> None:
 def usual_device() -> torch.device:
     """Return the GPU, if PyTorch has one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def move(network: nn.Module, device: torch.device, layout: torch.memory_format) -> None:
+    """Move a network to a device, and its kernels into a layout."""
+    network.to(device, memory_format=layout)  # type: ignore[call-overload]  # which PyTorch's types leave out
 
 
 def wait(device: torch.device) -> None:
@@ -136,7 +142,7 @@ class Trainer:
             "discriminator": Discriminator(image_size=image_size, width=width),
         }
         for network in self.networks.values():
-            network.to(self.device, memory_format=self.layout)
+            move(network, self.device, self.layout)
         self.optimizers = {
             name: torch.optim.Adam(network.parameters(), lr=learning_rate, betas=(beta1, 0.999))
             for name, network in self.networks.items()

@@ -45,7 +45,8 @@ def scorer(*, channels_last: bool = False) -> Callable[[np.ndarray], tuple[np.nd
     """
     device, layout = dcgan.usual_device(), torch.channels_last if channels_last else torch.contiguous_format
     torch.backends.cudnn.benchmark = True
-    network = Inception().eval().to(device, memory_format=layout)
+    network = Inception().eval()
+    dcgan.move(network, device, layout)
 
     @torch.no_grad()
     def classify(images: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -66,7 +67,7 @@ def _build(steps: list, channels: int) -> tuple[list[nn.Module], int]:
     for step in steps:
         match step:
             case inception_v3.Conv(features=features, kernel=kernel, stride=stride, padding=padding):
-                border = tuple(side // 2 for side in kernel) if padding == "SAME" else 0
+                border = (kernel[0] // 2, kernel[1] // 2) if padding == "SAME" else 0
                 layers += [nn.Conv2d(channels, features, kernel, stride, border, bias=False)]
                 layers += [nn.BatchNorm2d(features, eps=inception_v3.EPSILON), nn.ReLU(True)]
                 channels = features

@@ -38,7 +38,8 @@ class TorchLoop:
             states.put(self._trainer, parallel.host(state))
             self._step = int(state.step)
         while self._step < to:
-            start, first, losses = time.monotonic(), self._step, []
+            start, first = time.monotonic(), self._step
+            losses: list[dict] = []
             while self._step < to and (not losses or seconds is None or time.monotonic() - start < seconds):
                 losses.append(self._update())
                 self._step += 1

@@ -17,8 +17,8 @@ long. That factor is applied to ours before they are compared.
 import copy
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -26,8 +26,7 @@ import optax
 import torch
 
 from gan_da_jax import gan, prng
-from gan_da_jax.pytorch import convert as weights
-from gan_da_jax.pytorch import dcgan
+from gan_da_jax.pytorch import convert, dcgan
 
 STEPS = (0, 1, 10)  # of training, after which both are compared
 PRECISIONS = ("float64", "float32")
@@ -103,7 +102,9 @@ def measure(
         seed: of the weights and the latents.
         told: is told what is being done, a line each time.
     """
-    settings = dict(image_size=image_size, latent_dim=latent_dim, width=width, learning_rate=learning_rate, beta1=beta1)
+    settings: dict[str, Any] = dict(
+        image_size=image_size, latent_dim=latent_dim, width=width, learning_rate=learning_rate, beta1=beta1
+    )
     network = gan.create(**settings)
     start = jax.device_get(jax.jit(functools.partial(gan.init, network))(prng.stream(seed, "parity")))
     shape = (len(images), images.shape[1], latent_dim)
@@ -141,7 +142,12 @@ def _check(what: str, precision: str, number: int, ours: list[_Seen], theirs: di
 
 
 def _named(by_kind: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {f"{kind} {name}": np.float64(array) for kind, arrays in by_kind.items() for name, array in arrays.items()}
+    named = {f"{kind} {name}": array for kind, arrays in by_kind.items() for name, array in arrays.items()}
+    return _in_float64(named)
+
+
+def _in_float64(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(array, np.float64) for name, array in arrays.items()}
 
 
 def _split(by_kind: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
@@ -192,13 +198,14 @@ def _ours(settings: dict, start: gan.State, images: np.ndarray, latents: np.ndar
             if not steps:  # later, the biased statistics matter
                 outputs["samples"] = generate(state.generator, latents[0], False)
             return _Seen(
-                outputs={name: np.float64(value) for name, value in outputs.items()},
-                losses={name: np.float64(losses[name]) for name in losses if name.endswith("_loss")},
-                gradients=_named({kind: weights.to_torch({"params": gradients[kind]}) for kind in _KINDS}),
-                **_split({kind: weights.to_torch(of_kind[kind]) for kind in _KINDS}),
+                outputs=_in_float64(outputs),
+                losses=_in_float64({name: value for name, value in losses.items() if name.endswith("_loss")}),
+                gradients=_named({kind: convert.to_torch({"params": gradients[kind]}) for kind in _KINDS}),
+                **_split({kind: convert.to_torch(of_kind[kind]) for kind in _KINDS}),
             )
 
-        seen, losses = [], {}
+        seen: list[_Seen] = []
+        losses: dict[str, jax.Array] = {}
         for step in range(max(STEPS) + 1):
             if step in STEPS:
                 seen.append(look(step, losses))
@@ -232,13 +239,13 @@ def _unbiased(kind: str, stats: dict, begun: dict, steps: int, batch: int, image
 
 def _theirs(settings: dict, start: gan.State, images: np.ndarray, latents: np.ndarray, precision: str) -> list[_Seen]:
     trainer = dcgan.Trainer(**settings)
-    trainer.load(**{kind: weights.to_torch(getattr(start, kind)) for kind in _KINDS})
+    trainer.load(**{kind: convert.to_torch(getattr(start, kind)) for kind in _KINDS})
     dtype = getattr(torch, precision)
     gradients = {}
 
     def note(kind, *_):
-        parameters = trainer.networks[kind].named_parameters()
-        gradients[kind] = {name: weight.grad.detach().clone().cpu().numpy() for name, weight in parameters}
+        found = ((name, weight.grad) for name, weight in trainer.networks[kind].named_parameters())
+        gradients[kind] = {name: grad.detach().clone().cpu().numpy() for name, grad in found if grad is not None}
 
     for kind, network in trainer.networks.items():
         network.to(dtype)
@@ -254,13 +261,14 @@ def _theirs(settings: dict, start: gan.State, images: np.ndarray, latents: np.nd
             generator = copy.deepcopy(trainer.networks["generator"]).eval()
             outputs["samples"] = generator(z[0])
         return _Seen(
-            outputs={name: np.float64(value.cpu()) for name, value in outputs.items()},
-            losses={name: np.float64(value.cpu()) for name, value in losses.items()},
+            outputs=_in_float64({name: value.cpu() for name, value in outputs.items()}),
+            losses=_in_float64({name: value.cpu() for name, value in losses.items()}),
             gradients=_named(gradients),
             **_split(trainer.tensors()),
         )
 
-    seen, losses = [], {}
+    seen: list[_Seen] = []
+    losses: dict[str, torch.Tensor] = {}
     with dcgan.full_precision():
         for step in range(max(STEPS) + 1):
             if step in STEPS:

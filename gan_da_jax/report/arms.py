@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from gan_da_jax.classifiers.registry import scores_by
-from gan_da_jax.metrics.columns import catalogue, value
+from gan_da_jax.metrics.columns import Row, catalogue, value
 from gan_da_jax.metrics.measure import Score
 from gan_da_jax.metrics.over_seeds import choose, join
 from gan_da_jax.runs.arm import Arm
@@ -77,7 +77,7 @@ class Best(NamedTuple):
     """The best checkpoint of each seed, as the score `by` chooses it, with its evaluations joined."""
 
     by: str
-    rows: dict[int, dict[str, Any]]
+    rows: dict[int, Row]
     scores: dict[str, dict[str, Any]]
 
 
@@ -228,7 +228,7 @@ def differing(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def compare(arms: list[ArmRuns]) -> list[Board]:
     """Put arms on boards, one for each source and `scored_by`; an arm or board without any score is left out."""
-    found: dict[tuple, list[Standing]] = {}
+    found: dict[tuple[str, str, str, int, int], list[Standing]] = {}
     for number, arm in enumerate(arms):
         for by, course in pooled(row for run in arm.runs for row in run.scores).items():
             # Seeds that are still behind wait: joining different checkpoints would pass off progress as chance.
@@ -242,4 +242,7 @@ def compare(arms: list[ArmRuns]) -> list[Board]:
 
 def _best(course: list[dict[str, Any]], last: dict[int, dict[str, Any]]) -> Best | None:
     chosen = choose({seed: [row for row in course if row["seed"] == seed] for seed in last})
-    return chosen and Best(*chosen, join(list(chosen[1].values())))
+    if chosen is None:
+        return None
+    by, rows = chosen
+    return Best(by, rows, join(list(rows.values())))

@@ -115,12 +115,15 @@ def _memorisation(best: Standing) -> Iterator[str]:
         )
 
 
-def _duplicate(board: Board, best: Standing, against: dict) -> Iterator[str]:
-    found = against.get("duplicate", {}).get(board.deciding.key, {}).get(best.number)
+def _duplicate(board: Board, best: Standing, against: Against) -> Iterator[str]:
+    score, duplicate = board.deciding, control(board, best, "duplicate")
+    if score is None or duplicate is None:
+        return
+    found = against.get("duplicate", {}).get(score.key, {}).get(best.number)
     if found is not None and (found.ci95 is None or found.ci95[1] >= 0):
         yield (
-            f"{control(board, best, 'duplicate').arm.label}, which only shows originals more often, may do as well: "
-            f"{best.arm.label} differs from it by {signed(found.difference)} in {board.deciding.label}"
+            f"{duplicate.arm.label}, which only shows originals more often, may do as well: "
+            f"{best.arm.label} differs from it by {signed(found.difference)} in {score.label}"
             + (f" (95% interval {signed(found.ci95[0])} to {signed(found.ci95[1])})." if found.ci95 else ".")
         )
 

@@ -70,9 +70,9 @@ def _entry(board: Board, standing: Standing, against: dict[str, dict[str, dict]]
         "scores": standing.scores,
         "best": _best(standing.best),
         "against": {
-            policy: _comparisons(board, standing, policy, by_score)
+            policy: found
             for policy, by_score in against.items()
-            if any(standing.number in comparisons for comparisons in by_score.values())
+            if (found := _comparisons(board, standing, policy, by_score))
         },
         "leakage": leakage(standing.sets),
         "memorisation": memorisation(standing.sets),
@@ -94,9 +94,11 @@ def _best(best: Best | None) -> dict[str, Any] | None:
 
 
 def _comparisons(board: Board, standing: Standing, policy: str, by_score: dict[str, dict]) -> dict[str, Any]:
-    control = str(controls.control(board, standing, policy).arm.arm)
+    control = controls.control(board, standing, policy)
+    if control is None:
+        return {}
     return {
-        key: {**comparisons[standing.number]._asdict(), "control": control}
+        key: {**comparisons[standing.number]._asdict(), "control": str(control.arm.arm)}
         for key, comparisons in by_score.items()
         if standing.number in comparisons
     }
@@ -153,8 +155,8 @@ def _ends(name: str, ci95: list[float] | None) -> dict[str, float | None]:
 
 def to_text(arms: list[ArmRuns], entries: list[dict[str, Any]]) -> str:
     """Write one aligned line for each entry, each arm that has none yet, and whatever went wrong in a training."""
-    keys = (*(score.key for score in catalogue()), "real_inception_score")
-    keys = [key for key in keys if any(key in entry["scores"] for entry in entries)]
+    columns = (*(score.key for score in catalogue()), "real_inception_score")
+    keys = [key for key in columns if any(key in entry["scores"] for entry in entries)]
     rows = [["source", "arm", "seeds", "epoch", "classifier", "tap", *keys]]
     for entry in entries:
         means = {key: found["mean"] for key, found in entry["scores"].items()}

@@ -7,6 +7,7 @@ from typing import Self
 from ml_collections import ConfigDict
 
 from gan_da_jax.augment import policy
+from gan_da_jax.augment.policy import Part
 from gan_da_jax.errors import UserError
 from gan_da_jax.runs.config import augmented_count
 
@@ -48,7 +49,7 @@ class Arm:
         return self.policy == "none"
 
     @property
-    def parts(self) -> tuple[policy.Part, ...]:
+    def parts(self) -> tuple[Part, ...]:
         """The ops with their arguments; () of the baseline. Two arms with equal parts and counts are the same arm."""
         return policy.parse(self.policy)
 

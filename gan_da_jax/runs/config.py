@@ -140,8 +140,8 @@ def _check_values(fields: dict[str, Any]) -> None:
         for value in fields[name]:
             if type(value) is not kind:
                 raise UserError(f"config.{name} names {value!r}; each of its values must be of type {kind.__name__}")
-    for name, allowed in _CHOICES.items():
-        _require_one_of(allowed, name, fields)
+    for name, choices in _CHOICES.items():
+        _require_one_of(choices, name, fields)
     for name, allowed in _RANGES.items():
         if fields[name] < allowed.least and name != "augment.count":  # which has no effect where there is no policy
             raise UserError(_too_low(name, fields[name]))

@@ -12,7 +12,7 @@ from gan_da_jax.audit import checks
 from gan_da_jax.audit.finding import DIFFERS, UNCHECKED, Finding
 from gan_da_jax.audit.recomputed import Recomputed, carried_classifier
 from gan_da_jax.audit.recorded import Recorded
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers import registry
 from gan_da_jax.errors import Failure, UserError
 from gan_da_jax.files import io
 from gan_da_jax.pipeline import pools
@@ -69,7 +69,7 @@ def main(workdir: Path, *, step: int | None = None, bundle: Path | None = None, 
 @contextlib.contextmanager
 def _anew() -> Iterator[Path]:
     """Make a cache for this audit alone; the cache of compiled programs is not used."""
-    kept = jax.config.jax_enable_compilation_cache
+    kept = jax.config.values["jax_enable_compilation_cache"]
     pools.read.cache_clear()
     jax.config.update("jax_enable_compilation_cache", False)
     try:
@@ -137,8 +137,8 @@ def _bundle(path: Path, workdir: Path, runs: list[Recorded], stretches: dict[Pat
         if is_run(own):
             needed[own] = set(Folder(own).saved()[-1:])
         for name in {row["classifier"] for row in one.scores}:
-            kept, carried = classifiers.trained_here(name), carried_classifier(one.workdir, name)
-            if kept is not None and not carried.exists():
+            kept, carried = registry.trained_here(name), carried_classifier(one.workdir, name)
+            if kept is not None and carried is not None and not carried.exists():
                 added[carried.relative_to(workdir).as_posix()] = kept.read_bytes()
     added["AUDIT.txt"] = _instructions(workdir, runs, stretches).encode()
     bundles.write(path, workdir, needed=needed, added=added)

@@ -58,26 +58,22 @@ def main(
     """
     where = registry.check(classifier, weights, tap=tap or "")
     _check_options(splits=splits, tap=tap, reference=reference, out=out, probabilities=probabilities)
-    with contextlib.ExitStack() as stack:
-        own = stack.enter_context(_opened(images, samples))
-        other = stack.enter_context(collection.opened(reference)) if reference is not None else None
-        own_seen = extract.see(own.read)
-        other_seen = extract.see(other.read) if other else None
+    with _opened(images, samples) as own, _reference(reference) as other:
+        own_seen, other_seen = extract.see(own.read), extract.see(other.read) if other else None
+        place, other_place = shown(images), shown(reference or "")
         if dry_run:
-            against = f" against {other.size} of {shown(reference)}" if other else ""
-            print(f"would score {own.size} images of {shown(images)}{against} by {classifier}, weights: {where}")
+            against = f" against {other.size} of {other_place}" if other else ""
+            print(f"would score {own.size} images of {place}{against} by {classifier}, weights: {where}")
             return
         network = registry.load(classifier, weights)
         tap = (tap or network.default_tap) if other else None
         taps = _taps(network, tap, probabilities=probabilities is not None)
         real = None
-        if other:
-            title = f"reference {shown(reference)}"
-            real = extract.features_of(network, taps, other_seen, title=title, cache=io.cache_dir())
-        features = extract.features_of(network, taps, own_seen, title=f"images {shown(images)}")
+        if other_seen and tap:
+            title = f"reference {other_place}"
+            real = Reference(extract.features_of(network, taps, other_seen, title=title, cache=io.cache_dir())[tap])
+        features = extract.features_of(network, taps, own_seen, title=f"images {place}")
 
-    against = Reference(real[tap]) if real else None
-    found = scores.of_set(features, against, tap=tap, splits=splits, seed=SEED, shuffle=True)
     result = {
         "images": images,
         "images_count": own.size,
@@ -88,11 +84,11 @@ def main(
         "weights_sha256": network.weights_sha256,
         "tap": tap,
         "seed": SEED,
-        **found,
+        **scores.of_set(features, real, tap=tap, splits=splits, seed=SEED, shuffle=True),
     }
     if probabilities is not None:
-        softmax = classes.probabilities(features["logits"]).astype(np.float32)
-        io.save_arrays(probabilities, probabilities=softmax, images=np.array(own.names), classes=network.classes)
+        softmax, names = classes.probabilities(features["logits"]).astype(np.float32), np.array(own.names)
+        io.save_arrays(probabilities, probabilities=softmax, images=names, classes=np.array(network.classes))
     if out is not None:
         io.write_json(out, result)
     print(_table(result))
@@ -118,6 +114,11 @@ def _opened(images: str, samples: int | None) -> contextlib.AbstractContextManag
     if samples is not None:
         raise UserError(f"--samples={samples} is for a generator's weights, but {shown(images)} are images already")
     return collection.opened(images)
+
+
+def _reference(path: str | None) -> contextlib.AbstractContextManager[collection.Collection | None]:
+    """Open what is compared with, if anything, as a context."""
+    return contextlib.nullcontext() if path is None else collection.opened(path)
 
 
 def _samples(path: str, count: int) -> collection.Collection:

@@ -122,7 +122,8 @@ def _check(file: str, *, out: None, dry_run: bool) -> None:
 
 def _fitting(file: str) -> tuple[list[str], dict[str, list[str]]]:
     """Try a file with all networks that may read it: a line for each that it fits, and why it does not fit others."""
-    fits, reasons = [], {}
+    fits: list[str] = []
+    reasons: dict[str, list[str]] = {}
     for name in _candidates(Path(file)):
         try:
             taps = registry.load(name, file).taps

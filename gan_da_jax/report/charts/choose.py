@@ -168,7 +168,7 @@ def _losses(run: RecordedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _limits(courses: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]]) -> tuple[float, float]:
     """Return the ends of the axis of all losses."""
-    values = np.concatenate([np.ravel(both) for course in courses for _, *both in course] or [[]])
+    values = np.concatenate([np.empty(0), *(np.ravel(both) for course in courses for _, *both in course)])
     values = values[np.isfinite(values)]
     if len(values) and values.min() > 0:
         return values.min() * 0.9, values.max() * 1.1

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import AutoLocator, LogLocator, NullFormatter
 
 from gan_da_jax.metrics.columns import written
 from gan_da_jax.metrics.over_seeds import Curve
@@ -20,13 +20,13 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 # Arms beyond the seventh take the colours again, with another marker and line.
 STROKES = (("o", "-"), ("s", (0, (4, 1.5))), ("^", (0, (1, 1.2))), ("D", (0, (5, 1, 1, 1))))
 INK, MUTED, RULE = "#1f2937", "#6b7280", "#e5e7eb"
-REAL = {"color": MUTED, "linewidth": 1.1, "linestyle": (0, (6, 3))}
+REAL: dict[str, Any] = {"color": MUTED, "linewidth": 1.1, "linestyle": (0, (6, 3))}
 DIRECTIONS = {
     "disputed": "← better (the paper)   ·   better (the field) →",
     "higher": "higher is better →",
     "lower": "← lower is better",
 }
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.edgecolor": MUTED,
     "axes.labelcolor": MUTED,
     "axes.linewidth": 0.6,
@@ -144,7 +144,7 @@ def ranking(
                 axes.plot(place.ci95, [y, y], color=COLOURS[0], linewidth=5, alpha=0.25, solid_capstyle="butt")
             if len(place.values) > 1:
                 axes.scatter([place.mean], [y], s=110, color=COLOURS[0], marker="|", linewidth=2, zorder=3)
-                ring = {"s": 12, "facecolor": "white", "edgecolor": COLOURS[0], "linewidth": 0.8}
+                ring: dict[str, Any] = {"s": 12, "facecolor": "white", "edgecolor": COLOURS[0], "linewidth": 0.8}
                 axes.scatter(place.values, [y] * len(place.values), **ring, zorder=4)
             else:
                 axes.scatter([place.mean], [y], s=32, color=COLOURS[0], zorder=4)
@@ -215,7 +215,7 @@ def losses(seeds: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *, limits
     """
     with panel(2.2, width=3.4) as (figure, axes):
         for number, (epochs, generator, discriminator) in enumerate(seeds):
-            faint = {"linewidth": 1.3 if number == 0 else 0.9, "alpha": 1 if number == 0 else 0.4}
+            faint: dict[str, Any] = {"linewidth": 1.3 if number == 0 else 0.9, "alpha": 1 if number == 0 else 0.4}
             axes.plot(epochs, generator, color=COLOURS[0], label="generator" if number == 0 else None, **faint)
             axes.plot(epochs, discriminator, color=COLOURS[1], label="discriminator" if number == 0 else None, **faint)
         if limits[0] > 0 and limits[1] >= 30 * limits[0]:
@@ -244,7 +244,9 @@ def svg(figure: Figure) -> bytes:
 
 def _progress(axes: Axes, unit: str) -> None:
     axes.set_xlabel({"epoch": "epoch", "kimg": "thousands of images shown (kimg)"}[unit])
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    locator = AutoLocator()
+    locator.set_params(integer=True)
+    axes.xaxis.set_major_locator(locator)
 
 
 def _bytes(figure: Figure, kind: str, metadata: dict) -> bytes:

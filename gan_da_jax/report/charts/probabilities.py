@@ -29,10 +29,12 @@ def of_board(board: Board) -> dict[int, Probabilities]:
     Raises:
         UserError: a file is damaged.
     """
-    found = {standing.number: _read(standing, board.classifier) for standing in board.standings}
-    found = {number: one for number, one in found.items() if one is not None}
+    read = ((standing.number, _read(standing, board.classifier)) for standing in board.standings)
+    found = {number: one for number, one in read if one is not None}
+    if not found:
+        return {}
     marginals = [one for each in found.values() for one in (each.samples, each.real) if one is not None]
-    likeliest = np.max(marginals, axis=0) if found else None
+    likeliest = np.max(marginals, axis=0)
     return {number: _condensed(one, likeliest) for number, one in found.items()}
 
 
