@@ -28,7 +28,7 @@ Evaluation = tuple[dict[str, Any], dict[str, bytes]]
 
 
 def identity(config: ConfigDict, classifier: Classifier) -> dict[str, Any]:
-    """Give the fields of a line that say what was asked for, and of which classifier."""
+    """Return the fields of a line that say what was asked for, and of which classifier."""
     return {
         "samples": config.evaluate.samples,
         "seed": config.seed,

@@ -56,7 +56,7 @@ def _check_word(kind: str, word: str) -> None:
 
 
 def _published() -> dict[str, Published]:
-    """Give the published files of all classifiers, by the classifier's name."""
+    """Return the published files of all classifiers, by the classifier's name."""
     return {name: entry.published for name, entry in registry.CLASSIFIERS.items() if entry.published}
 
 
@@ -122,7 +122,8 @@ def _check(file: str, *, out: None, dry_run: bool) -> None:
 
 def _fitting(file: str) -> tuple[list[str], dict[str, list[str]]]:
     """Try a file with all networks that may read it: a line for each that it fits, and why it does not fit others."""
-    fits, reasons = [], {}
+    fits: list[str] = []
+    reasons: dict[str, list[str]] = {}
     for name in _candidates(Path(file)):
         try:
             taps = registry.load(name, file).taps

@@ -22,22 +22,24 @@ class Probabilities(NamedTuple):
 
 
 def of_board(board: Board) -> dict[int, Probabilities]:
-    """Reads the probabilities for each arm of a board, by its number: last checkpoint, first seed, first samples.
+    """Read the probabilities for each arm of a board, by its number: last checkpoint, first seed, first samples.
 
     All arms have the same classes in the same order: the ones likeliest in the samples of any arm or in real images.
 
     Raises:
         UserError: a file is damaged.
     """
-    found = {standing.number: _read(standing, board.classifier) for standing in board.standings}
-    found = {number: one for number, one in found.items() if one is not None}
+    read = ((standing.number, _read(standing, board.classifier)) for standing in board.standings)
+    found = {number: one for number, one in read if one is not None}
+    if not found:
+        return {}
     marginals = [one for each in found.values() for one in (each.samples, each.real) if one is not None]
-    likeliest = np.max(marginals, axis=0) if found else None
+    likeliest = np.max(marginals, axis=0)
     return {number: _condensed(one, likeliest) for number, one in found.items()}
 
 
 def condense(names: list[str], probabilities: np.ndarray, by: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Keeps the classes of the greatest numbers in `by`, float [K], and adds the others up.
+    """Keep the classes of the greatest numbers in `by`, float [K], and add the others up.
 
     Args:
         names: of all K classes.

@@ -13,7 +13,7 @@ Rows = list[tuple[str, np.ndarray]]
 
 
 def previews(arms: list[ArmRuns]) -> Rows:
-    """Shows the originals and, below them, the same images after each op of these arms, every op once.
+    """Show the originals and, below them, the same images after each op of these arms, every op once.
 
     Args:
         arms: arms of one source.
@@ -33,7 +33,7 @@ def previews(arms: list[ArmRuns]) -> Rows:
 
 
 def samples(arms: list[ArmRuns]) -> Rows:
-    """Shows the first row of the last sample grid of each arm's first seed: the same latent vectors for each arm.
+    """Show the first row of the last sample grid of each arm's first seed: the same latent vectors for each arm.
 
     Raises:
         UserError: a grid is not a readable picture.

@@ -9,7 +9,7 @@ from gan_da_jax.report.arms import Board, Standing
 
 
 def leaks(board: Board) -> dict[str, Any] | None:
-    """The leakage of every arm of a board; None if no meter was read.
+    """Gather the leakage of every arm of a board; None if no meter was read.
 
     Returns:
         `ops`, all that were looked for, with the accuracy of their meters, averaged over the arms, None where no arm
@@ -29,7 +29,7 @@ def leaks(board: Board) -> dict[str, Any] | None:
 
 
 def copies(board: Board) -> dict[str, Any] | None:
-    """The memorisation of every arm of a board; None if it was not looked for.
+    """Gather the memorisation of every arm of a board; None if it was not looked for.
 
     Returns:
         `spaces`; `arms`: (standing, entry of each space as `shares.memorisation` gives it); `sheets`: the closest pairs
@@ -56,7 +56,7 @@ def _sheet(standing: Standing) -> tuple[Standing, int, pictures.Picture] | None:
 
 
 def _reasons(board: Board, field: str) -> list[tuple[str, str]]:
-    """What of a field is missing, and why, each once."""
+    """Say what of a field is missing, and why, each once."""
     rows = [row for standing in board.standings for sets in standing.sets for row in sets]
     found = [
         (name.removeprefix(f"{field}."), reason)

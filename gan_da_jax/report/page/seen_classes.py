@@ -10,7 +10,7 @@ FREQUENT = 5  # classes listed an arm
 
 
 def of_board(board: Board) -> list[dict[str, Any]]:
-    """The arms whose last checkpoints were looked at image by image, apart for each set of wanted classes.
+    """List the arms whose last checkpoints were looked at image by image, apart for each set of wanted classes.
 
     Returns:
         `wanted` (names, [] if no class was), and `arms`: `standing`; `top1_share` and `mean_probability` of the wanted
