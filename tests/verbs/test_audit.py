@@ -447,7 +447,7 @@ def test_a_bundle_of_a_study_has_all_but_the_checkpoints_that_it_can_do_without(
 def test_what_cannot_be_audited_is_the_users_error(whole, tmp_path, capsys):
     for arguments, expected in (
         ([f"--workdir={tmp_path}"], "no run"),
-        ([f"--workdir={whole / RUN}", "--step=5"], "there are: 0, 6"),
+        ([f"--workdir={whole / RUN}", "--step=5"], "another one follows: 0, 6"),
         ([f"--workdir={whole / RUN}", f"--bundle={whole / RUN / 'a.zip'}"], "inside"),
         ([f"--workdir={whole / RUN}", f"--bundle={tmp_path / 'no' / 'a.zip'}"], "--bundle="),
     ):
