@@ -27,8 +27,9 @@ def of_run(one: Recorded, again: Recomputed, start: int, end: int) -> Iterator[F
     Args:
         one: the files of the run.
         again: what computes the same again.
-        start: the step from which it is trained again, of a checkpoint or 0.
-        end: of the next checkpoint, to which that is to lead, 0 if there is none; it and the last one are scored again.
+        start: the step of the checkpoint from which it is trained again, or 0.
+        end: the step of the next checkpoint, which the training must reach again; 0 if there is none. It and the last
+            checkpoint are scored again.
     """
     yield find("config", one.check_config)
     yield find("metrics", one.check_metrics)

@@ -23,7 +23,7 @@ class Unchecked(Exception):
 
 
 class Noted(Exception):
-    """Something that a reader should know of, though nothing differs that must not."""
+    """Something that a reader should know, but no difference from the record."""
 
 
 class Finding(NamedTuple):

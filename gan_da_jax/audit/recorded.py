@@ -101,7 +101,7 @@ class Recorded:
         for row in self.metrics:
             if row["steps"] != row["step"] - done:
                 raise Differs(
-                    f"metrics.jsonl, step {row['step']}: it is said to follow on step {row['step'] - row['steps']}"
+                    f"metrics.jsonl, step {row['step']}: it is said to follow step {row['step'] - row['steps']}"
                 )
             done = row["step"]
         if done != self.run.schedule.steps:
@@ -138,7 +138,7 @@ class Recorded:
         for number, row in enumerate(rows, 1):
             if io.seal(row, before) != row:
                 raise Differs(
-                    f"{name}, line {number} (step {row.get('step')}): edited, or not after the line before it"
+                    f"{name}, line {number} (step {row.get('step')}): edited, or does not follow the line before it"
                 )
             before = row["sha256"]
             position = self.run.schedule.position(row["step"])
@@ -147,7 +147,7 @@ class Recorded:
                     f"{name}, line {number}: step {row['step']} is at epoch {position['epoch']:g} of this config"
                 )
             if row["environment_sha256"] not in environment.recorded(self.config_json):
-                raise Differs(f"{name}, line {number}: made in an environment that config.json does not tell of")
+                raise Differs(f"{name}, line {number}: made in an environment that config.json does not name")
         if whole != len(rows):
             raise Differs(f"{name} has {whole} lines, {len(rows)} of which are JSON objects")
 

@@ -17,6 +17,8 @@ from gan_da_jax.runs.config import generator_config, source_name
 from gan_da_jax.runs.folder import Run
 from gan_da_jax.training import sampling
 
+COLUMNS = 8  # of a preview, images
+
 
 @functools.lru_cache(maxsize=1)  # the arms of a study have the same originals, and some sources take minutes to check
 def read(kind: str, location: Location, **arguments: Any) -> Images:
@@ -80,11 +82,11 @@ def generated(config: ConfigDict, place: Path) -> np.ndarray:
     return sampling.sampler(base.network)(gan.shown(base.trained_state(last)), vectors)
 
 
-def preview(parts: tuple[policy.Part, ...], pools: dict[str, np.ndarray], columns: int = 8) -> np.ndarray:
+def preview(parts: tuple[policy.Part, ...], pools: dict[str, np.ndarray]) -> np.ndarray:
     """Draw a row of originals, and for each op a row of what it makes of them (or of its own pool)."""
-    rows = [pools["originals"][:columns]]
+    rows = [pools["originals"][:COLUMNS]]
     for op, arguments in parts:
-        rows.append(augment.apply(op, arguments, pools[augment.OPS[op].pool][:columns]))
+        rows.append(augment.apply(op, arguments, pools[augment.OPS[op].pool][:COLUMNS]))
     width = max(map(len, rows))
     blank = np.full((width, *rows[0].shape[1:]), 255, np.uint8)
     return sampling.grid(np.concatenate([np.concatenate([row, blank[len(row) :]]) for row in rows]), columns=width)

@@ -85,7 +85,7 @@ def _make(run: Run) -> tuple[dict, np.ndarray]:
 def _check_places(run: Run, export: Path | None) -> None:
     run.check()
     if export is not None and export.exists() and (not export.is_dir() or any(export.iterdir())):
-        raise UserError(f"--export={export} is there and not an empty folder; name another one")
+        raise UserError(f"--export={export} exists and is not an empty folder; name another one")
     _stay_outside(run, export, generator_workdir(run.config, run.workdir))
 
 

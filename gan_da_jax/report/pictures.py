@@ -2,7 +2,7 @@
 
 import base64
 import io
-import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,13 +25,13 @@ class Picture(NamedTuple):
     height: int
 
 
-def embed(path: Path, widest: int = WIDEST) -> Picture:
-    """Read a picture for the page: a small one as it is, a larger one as a JPEG of at most `widest` pixels across.
+def embed(path: Path) -> Picture:
+    """Read a picture for the page: a small one as it is, a larger one as a JPEG of at most `WIDEST` pixels across.
 
     Raises:
         UserError: the file is not a PNG picture.
     """
-    return _embed(_open(path), widest)
+    return _embed(_open(path), WIDEST)
 
 
 def embed_png(png: bytes) -> Picture:
@@ -78,9 +78,8 @@ def uri(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def frames(folder: Path) -> dict[int, Path]:
-    """Find the first and the last sample grid in `folder` and some evenly between: step -> file."""
-    found = {int(match[1]): path for path in folder.glob("*.png") if (match := re.fullmatch(r"step_(\d+)", path.stem))}
-    steps = sorted(found)
+def frames(grids: Mapping[int, Path]) -> dict[int, Path]:
+    """Choose the first and the last of a run's sample grids, and some evenly between: step -> file, ascending."""
+    steps = list(grids)
     chosen = dict.fromkeys(round(index) for index in np.linspace(0, len(steps) - 1, FRAMES)) if steps else ()
-    return {steps[index]: found[steps[index]] for index in chosen}
+    return {steps[index]: grids[steps[index]] for index in chosen}

@@ -31,7 +31,9 @@ class Arm:
             return cls("none", 0)
         words, _, count = str(text).rpartition("@")
         if not (words and count.isdecimal()) or words == "none":
-            raise UserError(f"config.study.arms: {text!r} is not an arm; write POLICY@COUNT, as in hflip@1000, or none")
+            raise UserError(
+                f"config.study.arms: {text!r} is not an arm; write POLICY@COUNT, as in 'hflip@1000', or 'none'"
+            )
         policy.parse(words)
         return cls(words, int(count))
 

@@ -50,7 +50,7 @@ _RANGES = {
     "seed": Range(0, 2**32 - 1),
     "data.count": Range(1, 10**8),
     "data.resident_mb": Range(0, 10**9),
-    "augment.count": Range(1, 10**8, "or set augment.policy to none"),
+    "augment.count": Range(1, 10**8, "or set config.augment.policy to 'none'"),
     "model.latent_dim": Range(1, 2**16),
     "model.width": Range(1, 2**12),
     "train.batch_size": Range(2, 2**16, "since BatchNorm needs two images"),

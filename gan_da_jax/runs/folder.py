@@ -109,14 +109,28 @@ class Folder:
         return {file.relative_to(self.workdir).as_posix(): io.file_sha256(file) for file in files if file.is_file()}
 
 
-def stem(step: int) -> str:
-    """Return the beginning of the names of a checkpoint's pictures."""
+def _stem(step: int) -> str:
     return f"step_{step:08d}"
 
 
 def samples_name(step: int) -> str:
     """Name the sample grid of a checkpoint within the folder of a run."""
-    return f"samples/{stem(step)}.png"
+    return f"samples/{_stem(step)}.png"
+
+
+def certainty_name(step: int, classifier: str) -> str:
+    """Name the picture of the samples that a classifier is most and least sure of, likewise."""
+    return f"certainty/{_stem(step)}_{classifier}.png"
+
+
+def memorisation_name(step: int) -> str:
+    """Name the picture of the samples most like copies, likewise."""
+    return f"memorisation/{_stem(step)}.png"
+
+
+def probabilities_name(step: int | None, classifier: str) -> str:
+    """Name the file of the class probabilities of a checkpoint's samples, of the originals if `step` is None."""
+    return f"probabilities/{'originals' if step is None else _stem(step)}_{classifier}.npz"
 
 
 def is_run(workdir: Path) -> bool:

@@ -46,7 +46,9 @@ def main(workdir: Path, *, step: int | None = None, bundle: Path | None = None, 
     with _anew() as cache:
         runs = [Recorded(folder) for folder in folders]
         for by in (row["trained_by"] for one in runs for row in one.metrics if "trained_by" in row):
-            raise UserError(f"{workdir} holds a run that was trained by {by}: an audit can only do ours again")
+            raise UserError(
+                f"{workdir} holds a run that was trained by {by}: an audit can only repeat training by this package"
+            )
         stretches = {one.workdir: one.stretch(step) for one in runs}
         for folder, (start, end) in stretches.items():
             chosen = "by chance" if step is None else "as asked"
@@ -88,7 +90,7 @@ def _runs(workdir: Path) -> list[Path]:
         print(f"{workdir / name} is left out: study.json says that it failed")
     folders = [folder for folder in find(workdir) if _name(folder, workdir) not in failed]
     if not folders:
-        raise UserError(f"{workdir} holds no run that has not failed: study again, then audit")
+        raise UserError(f"{workdir} holds failed runs only: give the study command again, then audit")
     return folders
 
 

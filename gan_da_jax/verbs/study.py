@@ -74,7 +74,7 @@ def main(
     if elsewhere:
         print(f"study: no report yet, as other processes work on {len(elsewhere)} runs; give this command again")
     elif only is not None or index is not None:
-        print(f"study: the report, once all arms are done: gan-da report --workdir={workdir}")
+        print(f"study: report once all arms are done: gan-da report --workdir={workdir}")
     else:
         try:
             report.main(workdir)

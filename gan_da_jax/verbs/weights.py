@@ -146,9 +146,10 @@ def _export(workdir: str, step: str | None = None, *, out: str | None, dry_run: 
     run = Run.open(place)
     pytorch.require_dcgan(name=run.config.model.name)
     saved = run.saved()
-    if not saved or (step is not None and step not in map(str, saved)):
-        wanted = f"no checkpoint {step}" if step is not None else "no checkpoint"
-        raise UserError(f"{place} has {wanted}; there are: {', '.join(map(str, saved)) or 'none'}")
+    if not saved:
+        raise UserError(f"{place} has no checkpoint: train the run first")
+    if step is not None and step not in map(str, saved):
+        raise UserError(f"{place} has no checkpoint {step}; it has the checkpoints {', '.join(map(str, saved))}")
     number = int(step) if step else saved[-1]
     if dry_run:
         print(f"would write both networks of {place}, step {number}, to {folder}")

@@ -223,7 +223,7 @@ TAMPERINGS = {
     "a loss's line taken out, renewed": (
         lines("metrics.jsonl", lambda rows: rows.pop(2)),
         True,
-        "metrics.jsonl, step 12: it is said to follow on step 8",
+        "metrics.jsonl, step 12: it is said to follow step 8",
     ),
     "a better score's line added, renewed": (
         lines("scores.jsonl", lambda rows: rows.append(rows[-1] | {"fid": 1.0})),
@@ -268,7 +268,7 @@ TAMPERINGS = {
     "the versions, renewed": (
         fields("config.json", lambda entry: entry["versions"].update(jax="0.1")),
         True,
-        "metrics.jsonl, line 1: made in an environment that config.json does not tell of",
+        "metrics.jsonl, line 1: made in an environment that config.json does not name",
     ),
     "the checkpoint of another step": (
         lambda run: replace(run / "checkpoints", 12, run / "checkpoints/6"),

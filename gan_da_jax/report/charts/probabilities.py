@@ -7,6 +7,7 @@ import numpy as np
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.report.arms import Board, Standing
+from gan_da_jax.runs.folder import probabilities_name
 
 SHOWN = 8  # classes at most, the last of them all others together
 SINGLE = 3  # samples
@@ -59,11 +60,11 @@ def condense(names: list[str], probabilities: np.ndarray, by: np.ndarray) -> tup
 
 def _read(standing: Standing, classifier: str) -> Probabilities | None:
     for seed, row in standing.last.items():
-        folder = standing.run(seed).folder / "probabilities"
-        path = folder / f"step_{row['step']:08d}_{classifier}.npz"
+        folder = standing.run(seed).folder
+        path = folder / probabilities_name(row["step"], classifier)
         if path.is_file():
             names, samples = _load(path)
-            originals = folder / f"originals_{classifier}.npz"
+            originals = folder / probabilities_name(None, classifier)
             real = _load(originals)[1].mean(0) if originals.is_file() else None
             return Probabilities(names, real, samples.mean(0), samples[:SINGLE])
     return None

@@ -6,6 +6,7 @@ from typing import Any
 from gan_da_jax.metrics.shares import leakage, memorisation
 from gan_da_jax.report import pictures
 from gan_da_jax.report.arms import Board, Standing
+from gan_da_jax.runs.folder import memorisation_name
 
 
 def leaks(board: Board) -> dict[str, Any] | None:
@@ -49,7 +50,7 @@ def copies(board: Board) -> dict[str, Any] | None:
 
 def _sheet(standing: Standing) -> tuple[Standing, int, pictures.Picture] | None:
     for seed, row in standing.last.items():
-        path = standing.run(seed).folder / "memorisation" / f"step_{row['step']:08d}.png"
+        path = standing.run(seed).folder / memorisation_name(row["step"])
         if path.is_file():
             return standing, seed, pictures.embed(path)
     return None

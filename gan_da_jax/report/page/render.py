@@ -21,6 +21,7 @@ from gan_da_jax.report.health import troubles
 from gan_da_jax.report.page import leaks_and_copies, seen_classes
 from gan_da_jax.report.study_file import Plan
 from gan_da_jax.runs.config import flatten
+from gan_da_jax.runs.folder import Folder
 from gan_da_jax.runs.read import RecordedRun
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _frames(run: RecordedRun) -> list[dict[str, Any]]:
             "when": f"epoch {round(epochs[step], 1):g}" if step in epochs else f"step {step:,}",
             "picture": pictures.embed(path),
         }
-        for step, path in pictures.frames(run.folder / "samples").items()
+        for step, path in pictures.frames(Folder(run.folder).sample_grids()).items()
     ]
 
 
