@@ -63,10 +63,12 @@ def stop_requests() -> Iterator[list[int]]:
             file=sys.stderr,
             flush=True,
         )
-        signal.signal(number, previous[number])
+        signal.signal(number, previous[signal.Signals(number)])
 
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        for number in previous:
+            signal.signal(number, note)
         yield requests
     finally:
         for number, handler in previous.items():

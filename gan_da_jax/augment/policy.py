@@ -2,6 +2,7 @@
 
 import ast
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -49,7 +50,7 @@ def parse(policy: str) -> tuple[Part, ...]:
         tree = ast.parse(policy, mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise wrong("this cannot be read") from None
-    terms = []
+    terms: list[ast.expr] = []
     while isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add):
         terms.insert(0, tree.right)
         tree = tree.left
@@ -61,7 +62,7 @@ def parse(policy: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _part(term: ast.expr, wrong) -> Part:
+def _part(term: ast.expr, wrong: Callable[..., UserError]) -> Part:
     call = term if isinstance(term, ast.Call) else ast.Call(func=term, args=[], keywords=[])
     if not isinstance(call.func, ast.Name):
         raise wrong("this cannot be read")

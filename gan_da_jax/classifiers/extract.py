@@ -4,8 +4,8 @@ import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -25,7 +25,8 @@ def batch_size() -> int:
     return 10 if jax.default_backend() == "cpu" else 50  # 50 cost a CPU a quarter more time an image
 
 
-class Seen(NamedTuple):
+@dataclass(frozen=True)
+class Seen:
     """Images that were read once, to the last.
 
     Attributes:
@@ -48,7 +49,7 @@ def see(read: Callable[[], Iterable[np.ndarray]]) -> Seen:
     pixels, held, size, count = hashlib.sha256(), [], 0, 0
     for image in read():
         pixels.update(f"{image.shape}".encode())
-        pixels.update(np.ascontiguousarray(image))
+        pixels.update(np.ascontiguousarray(image).data)
         count, size = count + 1, size + image.nbytes
         if size <= HELD:
             held.append(image)

@@ -141,7 +141,9 @@ def _row(line: bytes) -> dict | None:
 
 def sha256(data: bytes | np.ndarray) -> str:
     """The SHA-256 of bytes, or of an array's elements in C order, as 64 hex digits."""
-    return hashlib.sha256(data if isinstance(data, bytes) else np.ascontiguousarray(data).view(np.uint8)).hexdigest()
+    return hashlib.sha256(
+        data if isinstance(data, bytes) else np.ascontiguousarray(data).view(np.uint8).data
+    ).hexdigest()
 
 
 def file_sha256(path: str | Path) -> str:
@@ -164,7 +166,8 @@ def save_arrays(path: str | Path, **arrays: np.ndarray) -> None:
 def npz(**arrays: np.ndarray) -> bytes:
     """The bytes of the file that `save_arrays` writes; the same for equal arrays."""
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    named: dict[str, Any] = arrays  # an option of `savez`, which is none of them, has another type
+    np.savez(buffer, **named)
     return buffer.getvalue()
 
 

@@ -261,4 +261,5 @@ def sample(network: Gan, generator: Variables, latents: jax.Array) -> jax.Array:
 
     Normalization uses running statistics, so an image depends on its own latent vector only.
     """
-    return quantize(network.generator.apply(generator, latents, train=False))
+    images: Any = network.generator.apply(generator, latents, train=False)
+    return quantize(images)

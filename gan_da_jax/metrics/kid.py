@@ -79,6 +79,5 @@ def _measure(inputs: Inputs) -> dict[str, dict]:
 
 MEASURE = Measure(
     (Score("kid", "KID", "lower", "Bińkowski et al., 2018, arXiv:1801.01401", spread=True, chooses=True),),
-    "reference",
     _measure,
 )

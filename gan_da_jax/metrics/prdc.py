@@ -134,9 +134,9 @@ def _precision(inputs: Inputs) -> dict[str, float]:
 
 
 def _recall(inputs: Inputs) -> dict[str, float]:
-    generated = inputs.features
+    real, generated = inputs.reference, inputs.features
     own = radii(generated, k=PRECISION_K, name="generated")
-    return {"recall": share_inside(inputs.reference.features, generated, own)}
+    return {"recall": share_inside(real.features, generated, own)}
 
 
 def _density_and_coverage(inputs: Inputs) -> dict[str, float]:
@@ -148,13 +148,12 @@ def _density_and_coverage(inputs: Inputs) -> dict[str, float]:
 
 _PRECISION = "Kynkäänniemi et al., 2019, arXiv:1904.06991"
 _DENSITY = "Naeem et al., 2020, arXiv:2002.09797"
-PRECISION = Measure((Score("precision", "Precision", "higher", _PRECISION, share=True),), "reference", _precision)
-RECALL = Measure((Score("recall", "Recall", "higher", _PRECISION, share=True),), "reference", _recall)
+PRECISION = Measure((Score("precision", "Precision", "higher", _PRECISION, share=True),), _precision)
+RECALL = Measure((Score("recall", "Recall", "higher", _PRECISION, share=True),), _recall)
 DENSITY_AND_COVERAGE = Measure(
     (
         Score("density", "Density", "higher", _DENSITY, share=True),
         Score("coverage", "Coverage", "higher", _DENSITY, share=True),
     ),
-    "reference",
     _density_and_coverage,
 )

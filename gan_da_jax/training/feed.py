@@ -48,8 +48,9 @@ class Streamed:
         self.steps = steps
         self._images, self._batches, self._until = images, batches, until
         self._loader = ThreadPoolExecutor(1)
-        self._first, self._shard = 0, None
-        self._ahead: dict[int, Future] = {}  # by its first step, the shard that is on its way
+        self._first = 0
+        self._shard: jax.Array | None = None
+        self._ahead: dict[int, Future[jax.Array]] = {}  # by its first step, the shard that is on its way
 
     def take(self, first: int, at_most: int) -> Chunk:
         """See `Resident.take`. A caller must drop a chunk before it takes the next: there are two shards at most."""
@@ -64,7 +65,7 @@ class Streamed:
         indices = np.tile(np.roll(places, -offset, axis=0), (1, jax.device_count()))
         return self._shard, indices, min(at_most, self.steps - offset)
 
-    def _load(self, first: int) -> Future:
+    def _load(self, first: int) -> Future[jax.Array]:
         # The order is drawn here, not by the loader: on an accelerator it would wait for the steps in progress.
         chosen = self._batches(first=first, steps=self.steps)
         return self._loader.submit(parallel.scatter, self._images, chosen)

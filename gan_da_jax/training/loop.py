@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax
 import numpy as np
@@ -13,7 +13,8 @@ from gan_da_jax.devices import hosts, parallel
 from gan_da_jax.training import feed
 
 
-class Chunk(NamedTuple):
+@dataclass(frozen=True)
+class Chunk:
     """Some steps that have been taken.
 
     Attributes:

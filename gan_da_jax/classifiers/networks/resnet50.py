@@ -149,7 +149,7 @@ BACKBONE = Backbone(
     default_tap="2048",
     read=read,
     classes=class_names.CLASSES,
-    published=Published(
+    origin=Published(
         address="https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
         "resnet50_weights_tf_dim_ordering_tf_kernels.h5",
         hash="md5:2cb95161c43110f7111970584f804107",

@@ -128,10 +128,10 @@ class _NoTensorFlow(importlib.abc.Loader):
     """
 
     def __enter__(self) -> None:
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]  # a finder in all but name
+        sys.meta_path.insert(0, self)
 
     def __exit__(self, *error: object) -> None:
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
 
     def find_spec(self, name: str, *others: Any) -> ModuleSpec | None:
         if name != "tensorflow":
