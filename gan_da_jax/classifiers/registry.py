@@ -46,7 +46,7 @@ class Classifier:
         forward: (variables, prepared images, taps) to {tap: float32 [b, features]}. Nothing is computed beyond the
             taps, and an image's features do not depend on the others beside it.
         variables: the Flax variables.
-        taps: what `forward` can be asked for: names of features, from the input on, and `logits` [b, K], before the
+        taps: the outputs that `forward` can give: names of features, from the input on, and `logits` [b, K], before the
             softmax. A file that holds only the first part of a network reaches only the first taps.
         default_tap: the features that distances such as FID are commonly taken of.
         classes: the K names of the classes; none for a network without logits.
@@ -102,7 +102,7 @@ def load(name: str, weights: str, taps: tuple[str, ...] = ()) -> Classifier:
     Args:
         name: a key of `CLASSIFIERS`.
         weights: path of a weight file, or "" for the published or built-in weights.
-        taps: what it will be asked for.
+        taps: the taps that it will be asked for.
 
     Raises:
         UserError: as `check`; the weights cannot be downloaded, or the file does not hold them as far as `taps`.

@@ -35,7 +35,7 @@ def kid(a: np.ndarray, b: np.ndarray, *, subsets: int, subset_size: int | None =
 
     Args:
         a: float [n, d], finite, one image a row.
-        b: float [m, d], likewise.
+        b: float [m, d], finite, one image a row.
         subsets: their number, at least 1.
         subset_size: images of each set in each subset, 2 .. min(n, m); None takes min(1000, min(n, m) // 2), as larger
             subsets overlap so far that their spread says little.

@@ -56,7 +56,7 @@ class Reference:
 
 
 class Inputs:
-    """What measures may look at: one set of images as a network sees it. To ask for what is missing is a `UserError`.
+    """What measures may look at: one set of images as a network sees it. To ask for a missing one is a `UserError`.
 
     Attributes:
         splits: parts of the Inception Score.
@@ -72,7 +72,7 @@ class Inputs:
         splits: int,
         seed: int,
     ):
-        """Take what there is, as the properties say; None where the network or its weights do not give it."""
+        """Take the values of the properties; None for each that there is not."""
         self._logits, self._features, self._reference = logits, features, reference
         self.splits, self.seed = splits, seed
 

@@ -57,7 +57,7 @@ def share_inside(points: np.ndarray, others: np.ndarray, others_radii: np.ndarra
 
     Args:
         points: float [n, d], finite, one image a row.
-        others: float [m, d], likewise.
+        others: float [m, d], finite, one image a row.
         others_radii: float64 [m], as from `radii` of the others.
 
     Returns:
@@ -81,7 +81,7 @@ def density_and_coverage(
 
     Args:
         real: float [n, d], finite, one image a row.
-        generated: float [m, d], likewise, any number.
+        generated: float [m, d], finite, one image a row, m >= 1.
         real_radii: float64 [n], as from `radii` of the real images with the same k.
         k: neighbours.
 
@@ -105,7 +105,7 @@ def density_and_coverage(
 def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Yield some rows of x at a time, their squared distances [rows, m] to y, and a bound [rows, 1] of the error."""
     x_squares, y_squares = np.sum(x**2, axis=1), np.sum(y**2, axis=1)
-    # A dot product of d numbers is off by at most d eps / 2 |x| |y|, in whatever order it is added up; the squared
+    # A dot product of d numbers is off by at most d eps / 2 |x| |y|, in any order of addition; the squared
     # distance and the sum of the squared differences too, by less than this.
     unit = (x.shape[1] + 8) * np.finfo(np.float64).eps
     errors = unit * (np.sqrt(x_squares) + np.sqrt(y_squares.max())) ** 2

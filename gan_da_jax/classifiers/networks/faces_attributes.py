@@ -16,8 +16,8 @@ from gan_da_jax.data.sources import faces
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 
-# To be raised when anything that is not in `path`'s key changes the weights: the network's layers, `fitting.fit`, the
-# drawing of faces. A test holds the weights against pinned ones and fails when one of these changed.
+# Raise this number when anything that is not in `path`'s key changes the weights: the network's layers, `fitting.fit`,
+# the drawing of faces. A test holds the weights against pinned ones and fails when one of these changed.
 FORMAT = 1
 SEED = 2**32  # the first that no run can have, so no face is trained on that a run will show
 TRAINED_ON = 6144  # faces

@@ -1,8 +1,8 @@
 """Inception v3 (Szegedy et al., 2015, arXiv:1512.00567) in its three variants: for inference, with BatchNorm folded in.
 
 A network is a table: stages that end at a tap, each a sequence of steps, each step a convolution, a pooling, or
-branches side by side. The variants differ in the pools of some branches, in the last layer, and in what they do to an
-image first. Convolutions bear the names that the PyTorch ports gave them, in the order in which Keras creates them.
+branches side by side. The variants differ in the pools of some branches, in the last layer, and in how they prepare
+an image. Convolutions bear the names that the PyTorch ports gave them, in the order in which Keras creates them.
 """
 
 import functools
@@ -286,7 +286,7 @@ class InceptionV3(nn.Module):
 
     Attributes:
         stages: pairs of a tap, the name under which a stage's output can be had, and the stage's steps.
-        classes: how many logits there are.
+        classes: the number of logits.
         bias: whether the last layer has one.
     """
 
@@ -296,7 +296,7 @@ class InceptionV3(nn.Module):
 
     @property
     def taps(self) -> tuple[str, ...]:
-        """List what can be asked for, from the input on."""
+        """All taps, from the input on."""
         return (*(tap for tap, _ in self.stages), "logits")
 
     def convolutions(self) -> Iterator[tuple[str, Conv]]:
@@ -316,7 +316,7 @@ class InceptionV3(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, taps: tuple[str, ...] = ("logits",)) -> dict[str, jax.Array]:
-        """Map prepared images to the features asked for; what lies beyond them is not computed and needs no weights.
+        """Map prepared images to the features asked for; layers beyond them are not computed and need no weights.
 
         Args:
             x: float32 [b, 299, 299, 3] in -1..1.
