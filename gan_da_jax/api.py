@@ -25,7 +25,7 @@ def score(
     tap: str | None = None,
     splits: int = 10,
 ) -> dict[str, Any]:
-    """Score images, against others if any, as `gan-da score` does.
+    """Score images, with a reference against it too, as `gan-da score` does.
 
     Example:
         >>> real, fake = draw(20, seed=0), draw(20, seed=1)
@@ -35,7 +35,7 @@ def score(
 
     Args:
         images: uint8 [n, H, W, 3], or the path of a folder, `.zip`, `.npz` or `.npy` of images.
-        reference: what to compare them with, likewise; None for no comparison.
+        reference: the images to compare them with, in the same form; None for no comparison.
         classifier: the name of a network, see `gan-da weights list`, or `faces_attributes`.
         weights: its weight file; "" for the published one, which is downloaded when it is first needed.
         tap: the layer whose features are compared; None for the network's default.
@@ -115,7 +115,7 @@ def sample(run: Run, count: int = 64, *, seed: int = 0, step: int | None = None)
     Args:
         run: as from `load_run`.
         count: images, at least 1.
-        seed: of the latents, 0 to 2**32 - 1; image k is the same however many there are.
+        seed: of the latents, 0 to 2**32 - 1; image k is the same for every count.
         step: of the checkpoint; None for the last one.
 
     Returns:

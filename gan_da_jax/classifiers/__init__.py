@@ -1,1 +1,1 @@
-"""Networks that judge images: the table of them, how their weights are found, and what they see in images."""
+"""Networks that judge images: their table, how their weights are found, and what they see in images."""

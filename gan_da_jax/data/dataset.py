@@ -15,7 +15,7 @@ POOLS = ("originals", "generated", "more")
 
 
 def images(parts: Sequence[policy.Part], draws: Sequence[policy.Draw], pools: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Makes the data set, on the host: it may be larger than the device's memory.
+    """Make the data set, on the host: it may be larger than the device's memory.
 
     Args:
         parts: the policy, as `policy.parse` gives it.
@@ -48,7 +48,7 @@ def build(
     pools: Mapping[str, np.ndarray],
     ids: Mapping[str, Sequence[str]],
 ) -> tuple[dict, np.ndarray]:
-    """Makes a data set and its manifest.
+    """Make a data set and its manifest.
 
     Args:
         source: where the originals come from, for the record.
@@ -88,7 +88,7 @@ def build(
 
 
 def read(folder: Path) -> dict:
-    """Reads `manifest.json` of a data set's folder; raises a `UserError` if it is absent or of another form."""
+    """Read `manifest.json` of a data set's folder; a `UserError` if it is absent or of another form."""
     path = folder / "manifest.json"
     manifest = io.read_json(path)
     if not isinstance(manifest, dict) or manifest.get("format") != 1:
@@ -98,7 +98,7 @@ def read(folder: Path) -> dict:
 
 
 def originals(folder: Path) -> np.ndarray:
-    """Reads the originals of a prepared data set, uint8 [n, S, S, 3], and checks their hashes; raises as `load`."""
+    """Read the originals of a prepared data set, uint8 [n, S, S, 3], and check their hashes; UserError as in `load`."""
     rows = [row for row in read(folder)["records"] if row["op"] == "original"]
     pixels = io.load_array(folder / "originals.npy")
     _require_same(folder, pixels, rows)
@@ -106,7 +106,7 @@ def originals(folder: Path) -> np.ndarray:
 
 
 def load(folder: Path) -> tuple[dict, np.ndarray]:
-    """Makes the images of a prepared data set and checks them by their hashes.
+    """Make the images of a prepared data set and check them by their hashes.
 
     Args:
         folder: the folder that holds `manifest.json` and `originals.npy`.

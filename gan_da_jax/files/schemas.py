@@ -36,8 +36,8 @@ SIDE = Kind("the size of the images of a network", _is_side)
 SHA256 = Kind("64 hex digits", lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None)
 
 # A form is a kind; {name: form}, in which a name may be absent if it ends in ?; {...: form}, whatever the names;
-# [form], any number of them; (form, form), exactly as many; Maybe(form): null, or that form; or a function that gives
-# a form, which depends on a table that may grow.
+# [form], any number of them; (form, form), exactly this number; Maybe(form): null, or that form; or a function that
+# returns a form, which depends on a table that may grow.
 Form = Any
 
 
@@ -77,7 +77,7 @@ MANIFEST = {
     "images_sha256": SHA256,
     "records": [{"index": COUNT, "op": TEXT, "source_id": TEXT, "source_index": COUNT, "sha256": SHA256}],
 }
-_MADE = {"files?": {...: SHA256}, "environment_sha256?": SHA256}  # what a line says of how and with what it was made
+_MADE = {"files?": {...: SHA256}, "environment_sha256?": SHA256}  # how and with what a line was made
 METRICS = {
     **_POSITION,
     **_MADE,
@@ -118,7 +118,7 @@ _EVALUATION = {
 
 
 def _evaluation() -> Form:
-    """Give the form of a line of scores.jsonl: an evaluation with the scores of the catalogue."""
+    """Return the form of a line of scores.jsonl: an evaluation with the scores of the catalogue."""
     numbers = {
         f"{key}?": Maybe(_SPREAD if score.spread else NUMBER)
         for score in columns.catalogue()

@@ -1,4 +1,4 @@
-"""Reads the weight files of PyTorch users, `.safetensors` and `.pth`, and runs nothing that a file contains."""
+"""The weight files of PyTorch users, `.safetensors` and `.pth`, read without running anything that a file contains."""
 
 import pickle
 import zipfile
@@ -22,7 +22,7 @@ _DAMAGE = (
 
 
 def read(path: str | Path) -> Tensors:
-    """Reads a state dict, `.safetensors` by its own library and any other file by `torch.load(..., weights_only=True)`.
+    """Read a state dict, `.safetensors` by its own library and any other file by `torch.load(..., weights_only=True)`.
 
     Args:
         path: a `.safetensors`, `.pth` or `.pt` file that holds nothing but named tensors.
@@ -46,7 +46,7 @@ def read(path: str | Path) -> Tensors:
 
 
 def write(path: str | Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes {name: float32 array} as a `.safetensors` file, atomically; `read` gives the same back."""
+    """Write {name: float32 array} as a `.safetensors` file, atomically; `read` returns the same."""
     io.write_atomic(path, safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
 
 

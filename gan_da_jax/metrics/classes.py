@@ -38,10 +38,10 @@ def select(wanted: Sequence[str | int], classes: Sequence[str]) -> tuple[int, ..
         by_name.setdefault(_plain(name), []).append(number)
     numbers = set()
     for entry in wanted:
-        number, name = str(entry).strip(), _plain(str(entry))
-        if number.isdecimal() and int(number) < len(classes):
-            numbers.add(int(number))
-        elif name in by_name and not re.fullmatch(r"[-+]?\d+", number):
+        text, name = str(entry).strip(), _plain(str(entry))
+        if text.isdecimal() and int(text) < len(classes):
+            numbers.add(int(text))
+        elif name in by_name and not re.fullmatch(r"[-+]?\d+", text):
             numbers.update(by_name[name])
         else:
             close = [classes[by_name[match][0]] for match in difflib.get_close_matches(name, by_name, 3)]

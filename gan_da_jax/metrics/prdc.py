@@ -57,7 +57,7 @@ def share_inside(points: np.ndarray, others: np.ndarray, others_radii: np.ndarra
 
     Args:
         points: float [n, d], finite, one image a row.
-        others: float [m, d], likewise.
+        others: float [m, d], finite, one image a row.
         others_radii: float64 [m], as from `radii` of the others.
 
     Returns:
@@ -81,7 +81,7 @@ def density_and_coverage(
 
     Args:
         real: float [n, d], finite, one image a row.
-        generated: float [m, d], likewise, any number.
+        generated: float [m, d], finite, one image a row, m >= 1.
         real_radii: float64 [n], as from `radii` of the real images with the same k.
         k: neighbours.
 
@@ -105,7 +105,7 @@ def density_and_coverage(
 def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Yield some rows of x at a time, their squared distances [rows, m] to y, and a bound [rows, 1] of the error."""
     x_squares, y_squares = np.sum(x**2, axis=1), np.sum(y**2, axis=1)
-    # A dot product of d numbers is off by at most d eps / 2 |x| |y|, in whatever order it is added up; the squared
+    # A dot product of d numbers is off by at most d eps / 2 |x| |y|, in any order of addition; the squared
     # distance and the sum of the squared differences too, by less than this.
     unit = (x.shape[1] + 8) * np.finfo(np.float64).eps
     errors = unit * (np.sqrt(x_squares) + np.sqrt(y_squares.max())) ** 2
@@ -134,9 +134,9 @@ def _precision(inputs: Inputs) -> dict[str, float]:
 
 
 def _recall(inputs: Inputs) -> dict[str, float]:
-    generated = inputs.features
+    real, generated = inputs.reference, inputs.features
     own = radii(generated, k=PRECISION_K, name="generated")
-    return {"recall": share_inside(inputs.reference.features, generated, own)}
+    return {"recall": share_inside(real.features, generated, own)}
 
 
 def _density_and_coverage(inputs: Inputs) -> dict[str, float]:
@@ -148,13 +148,12 @@ def _density_and_coverage(inputs: Inputs) -> dict[str, float]:
 
 _PRECISION = "Kynkäänniemi et al., 2019, arXiv:1904.06991"
 _DENSITY = "Naeem et al., 2020, arXiv:2002.09797"
-PRECISION = Measure((Score("precision", "Precision", "higher", _PRECISION, share=True),), "reference", _precision)
-RECALL = Measure((Score("recall", "Recall", "higher", _PRECISION, share=True),), "reference", _recall)
+PRECISION = Measure((Score("precision", "Precision", "higher", _PRECISION, share=True),), _precision)
+RECALL = Measure((Score("recall", "Recall", "higher", _PRECISION, share=True),), _recall)
 DENSITY_AND_COVERAGE = Measure(
     (
         Score("density", "Density", "higher", _DENSITY, share=True),
         Score("coverage", "Coverage", "higher", _DENSITY, share=True),
     ),
-    "reference",
     _density_and_coverage,
 )

@@ -13,7 +13,7 @@ from gan_da_jax.devices import parallel
 
 
 def latents(*, seed: int, stream: str, count: int, latent_dim: int) -> np.ndarray:
-    """Standard normal float32 [count, latent_dim]; the i-th is the same however many are drawn."""
+    """Draw standard normal float32 [count, latent_dim]; the i-th is the same for every count."""
     return np.asarray(_draw(prng.stream(seed, "latents", stream), jnp.arange(count), latent_dim))
 
 
@@ -24,7 +24,7 @@ def _draw(key: jax.Array, numbers: jax.Array, latent_dim: int) -> jax.Array:
 
 @functools.lru_cache(maxsize=4)
 def sampler(network: gan.Gan) -> Callable[[Any, np.ndarray], np.ndarray]:
-    """Compiles the generator for all local devices.
+    """Compile the generator for all local devices.
 
     Returns:
         A function of the generator's variables, as from `gan.shown`, and latents float32 [n, latent_dim]; it returns
@@ -35,7 +35,7 @@ def sampler(network: gan.Gan) -> Callable[[Any, np.ndarray], np.ndarray]:
 
 
 def grid(images: np.ndarray, *, columns: int, gap: int = 2) -> np.ndarray:
-    """Lays uint8 [n, S, S, 3] out row by row on white, `gap` pixels apart: uint8 [H, W, 3]."""
+    """Lay uint8 [n, S, S, 3] out row by row on white, `gap` pixels apart: uint8 [H, W, 3]."""
     count, size = images.shape[:2]
     rows, pitch = -(-count // columns), size + gap
     sheet = np.full((rows * pitch + gap, columns * pitch + gap, 3), 255, np.uint8)

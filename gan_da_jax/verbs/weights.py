@@ -57,7 +57,7 @@ def _check_word(kind: str, word: str) -> None:
 
 def _published() -> dict[str, Published]:
     """Return the published files of all classifiers, by the classifier's name."""
-    return {name: entry.published for name, entry in registry.CLASSIFIERS.items() if entry.published}
+    return {name: entry.origin for name, entry in registry.CLASSIFIERS.items() if isinstance(entry.origin, Published)}
 
 
 def _list(*, out: None, dry_run: bool) -> None:

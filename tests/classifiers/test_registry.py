@@ -86,7 +86,7 @@ def test_check_tells_where_weights_come_from_and_makes_nothing(monkeypatch, tmp_
     cache = tmp_path / "cache"
     monkeypatch.setenv("GAN_DA_CACHE", str(cache))
     assert "trained" in classifiers.check("faces_attributes", "")
-    assert classifiers.CLASSIFIERS["inception_v3"].published.address in classifiers.check("inception_v3", "")
+    assert classifiers.CLASSIFIERS["inception_v3"].origin.address in classifiers.check("inception_v3", "")
     assert not cache.exists()
     kept = cache / "weights" / "inception_v3_weights_tf_dim_ordering_tf_kernels.h5"
     kept.parent.mkdir(parents=True)

@@ -157,8 +157,8 @@ def test_flags_that_cannot_be_used_are_named_and_processes_that_do_not_come(star
     bad = [
         (["--num_processes=2"], "--num_processes is for several processes; give --distributed"),
         (["--distributed", "--coordinator_address=here"], "--coordinator_address=here is not HOST:PORT"),
-        (["--distributed", "--num_processes=2", "--process_id=2"], "--process_id=2 is not one of 0 to"),
-        (["--distributed", "--num_processes=0"], "--num_processes=0 is not a number of processes"),
+        (["--distributed", "--num_processes=2", "--process_id=2"], "--process_id=2 must be at least 0 and below"),
+        (["--distributed", "--num_processes=0"], "--num_processes=0 must be at least 1"),
         (["--distributed"], "the processes cannot find each other"),
         (["--distributed", "--num_processes=2", "--process_id=1"], "give --coordinator_address=HOST:PORT"),
         (

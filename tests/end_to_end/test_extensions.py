@@ -97,7 +97,7 @@ MEANS = Backbone(
     read=read_means,
     distance="FD-means",
     caveat="The classifier knows nothing but mean colours.",
-    published=Published("nowhere.example/means.npy", "sha256:" + "0" * 64, 1, "none", "a test"),
+    origin=Published("nowhere.example/means.npy", "sha256:" + "0" * 64, 1, "none", "a test"),
 )
 
 
@@ -106,7 +106,7 @@ def gap(inputs):
     return {"gap": float(np.abs(inputs.features.mean(0) - inputs.reference.features.mean(0)).max())}
 
 
-GAP = Measure((Score("gap", "Gap of means", "lower", "nobody, 2026"),), "reference", gap)
+GAP = Measure((Score("gap", "Gap of means", "lower", "nobody, 2026"),), gap)
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def backbone(monkeypatch, tmp_path):
         default_tap="12",
         read=lambda path: Weights({"params": dict(np.load(path))}, ("12", "3")),
         distance="FD-means",
-        trained=Trained(lambda: file, lambda: io.save_arrays(file, scale=np.float32(2))),
+        origin=Trained(lambda: file, lambda: io.save_arrays(file, scale=np.float32(2))),
     )
     monkeypatch.setitem(registry.CLASSIFIERS, "means", entry)
     monkeypatch.setenv("GAN_DA_CACHE", str(tmp_path / "cache"))
@@ -86,7 +86,6 @@ def test_reports_call_the_distance_by_the_networks_name(backbone):
 def test_every_entry_is_whole():
     for name, entry in registry.CLASSIFIERS.items():
         assert name == entry.name and entry.default_tap in entry.taps and entry.taps == entry.network.taps
-        assert (entry.published is None) != (entry.trained is None)
         assert ("logits" in entry.taps) == bool(entry.classes) and entry.caveat.endswith(".")
 
 

@@ -195,6 +195,6 @@ def test_whatever_file_is_damaged_it_is_noticed(tmp_path, harm):
 
 def test_a_full_disk_is_told_of_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda path: type("", (), {"free": 20}))
-    with pytest.raises(UserError, match=f"{tmp_path}/1 takes 0.0 MB"):
+    with pytest.raises(UserError, match=f"{tmp_path}/1 needs 0.0 MB"):
         checkpoint.save(tmp_path, 1, state())
     assert list(tmp_path.iterdir()) == []

@@ -179,7 +179,7 @@ def test_a_further_measure_is_computed_listed_and_joined(monkeypatch):
     def compute(inputs):
         return {"gap": float(abs(inputs.features.mean() - inputs.reference.features.mean()))}
 
-    own = Measure((Score("gap", "Gap", "lower", "nobody", share=True),), "reference", compute)
+    own = Measure((Score("gap", "Gap", "lower", "nobody", share=True),), compute)
     monkeypatch.setattr(columns, "MEASURES", (*columns.MEASURES, own))
     found = against(A, B)
     assert found["gap"] == pytest.approx(abs(A.mean() - B.mean())) and columns.keys()[-1] == "gap"

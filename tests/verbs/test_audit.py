@@ -390,7 +390,7 @@ def test_other_weights_of_the_classifier_are_named(copy, tmp_path, capsys, monke
     name = next(name for name in kept if name.endswith("bias"))
     io.save_arrays(tmp_path / "other.npz", **kept | {name: kept[name] + 1})
     entry = classifiers.CLASSIFIERS["faces_attributes"]
-    other = entry._replace(trained=entry.trained._replace(path=lambda: tmp_path / "other.npz"))
+    other = entry._replace(origin=entry.origin._replace(path=lambda: tmp_path / "other.npz"))
     monkeypatch.setitem(classifiers.CLASSIFIERS, "faces_attributes", other)
     assert main(["audit", f"--workdir={copy / RUN}", "--step=6"]) == 1
     assert "faces_attributes has other weights" in capsys.readouterr().err

@@ -63,12 +63,12 @@ class ResNet50(nn.Module):
 
     @property
     def taps(self) -> tuple[str, ...]:
-        """List what can be asked for, from the input on."""
+        """All taps, from the input on."""
         return ("2048", "logits")
 
     @nn.compact
     def __call__(self, x: jax.Array, taps: tuple[str, ...] = ("logits",)) -> dict[str, jax.Array]:
-        """Map prepared images to what is asked for.
+        """Map prepared images to the taps asked for.
 
         Args:
             x: float32 [b, 224, 224, 3], as from `prepare`.
@@ -149,7 +149,7 @@ BACKBONE = Backbone(
     default_tap="2048",
     read=read,
     classes=class_names.CLASSES,
-    published=Published(
+    origin=Published(
         address="https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
         "resnet50_weights_tf_dim_ordering_tf_kernels.h5",
         hash="md5:2cb95161c43110f7111970584f804107",
