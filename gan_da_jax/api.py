@@ -80,7 +80,7 @@ def apply(op: str, images: np.ndarray) -> np.ndarray:
     Raises:
         UserError: it is not one op, or the images are of another shape or dtype.
     """
-    _require_images(images)
+    collection.require_pixels(images, "the array")
     parts = policy.parse(op)
     if len(parts) != 1:
         raise UserError(f"{op!r} is not one op; apply one after the other")
@@ -137,11 +137,6 @@ def sample(run: Run, count: int = 64, *, seed: int = 0, step: int | None = None)
 def _seen(images: np.ndarray | str | Path, stack: contextlib.ExitStack) -> extract.Seen:
     """Look at images once; files stay open until the stack is left."""
     if isinstance(images, np.ndarray):
-        _require_images(images)
+        collection.require_pixels(images, "the array")
         return extract.see(lambda: images)
     return extract.see(stack.enter_context(collection.opened(str(images))).read)
-
-
-def _require_images(images: np.ndarray) -> None:
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or not images.size:
-        raise UserError(f"the images are {images.dtype} {list(images.shape)}; they must be uint8 [n, H, W, 3]")

@@ -12,6 +12,11 @@ class UserError(Exception):
     """
 
 
+def reason(error: BaseException) -> str:
+    """Say on one line, in at most 200 characters, what an error says, or its kind where it says nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Suggest a known word for a message about an unknown one: `did you mean hflip? `, or "" where none is like it."""
     close = difflib.get_close_matches(word, list(known), 1)

@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 
-from gan_da_jax.errors import Interrupted, UserError
+from gan_da_jax.errors import Interrupted, UserError, reason
 
 CONNECT_SECONDS = 300  # how long the processes of a command wait for each other to start
 HEARTBEAT_SECONDS = 100  # after so long without a sign of life a process counts as dead, which ends the others
@@ -66,7 +66,7 @@ def connect(*, coordinator_address: str | None, num_processes: int | None, proce
         )
     except (ValueError, RuntimeError) as error:
         raise UserError(
-            f"--distributed: the processes cannot find each other ({' '.join(str(error).split())[:300]}): give "
+            f"--distributed: the processes cannot find each other ({reason(error)}): give "
             "--coordinator_address=HOST:PORT, --num_processes and --process_id, all three, where no scheduler does"
         ) from None
     finally:
@@ -191,9 +191,9 @@ def _wait_for(key: str) -> str:
 
 
 def _lost(error: Exception) -> Lost:
-    reason = " ".join(str(error).split())[:200]
     return Lost(
-        f"Lost contact with another process ({reason}). Stopping all processes; run the same command again to resume."
+        f"Lost contact with another process ({reason(error)}). Stopping all processes; run the same command again to "
+        "resume."
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import jax
 
-from gan_da_jax.errors import UserError
+from gan_da_jax.errors import UserError, reason
 from gan_da_jax.files import io
 
 
@@ -18,10 +18,10 @@ def enough_memory() -> Iterator[None]:
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        reason = " ".join(str(error).split())[:200] or "none is left"
         raise UserError(
-            f"Out of memory ({reason}). Lower config.train.batch_size, config.model.width, config.data.image_size or "
-            "config.data.resident_mb, score smaller images, or stop other programs on the device"
+            f"Out of memory ({reason(error)}). Lower config.train.batch_size, config.model.width, "
+            "config.data.image_size or config.data.resident_mb, score smaller images, or stop other programs on the "
+            "device"
         ) from None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import orbax.checkpoint
 from orbax.checkpoint import v1 as ocp
 
-from gan_da_jax.errors import UserError
+from gan_da_jax.errors import UserError, reason
 from gan_da_jax.files import io
 
 _DAMAGED, _DELETED = ".damaged", ".deleted"  # ends of the names of former checkpoints
@@ -172,7 +172,7 @@ def digest(state: Any) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the first words of the cause of an error; Orbax wraps it in pages of its own."""
+    """Say the cause of an error, which Orbax wraps in pages of its own."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return reason(error)

@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from gan_da_jax.errors import UserError
+from gan_da_jax.errors import UserError, reason
 from gan_da_jax.files import torch_file
 
 # What the numbers in `vars` stand for: by the layer's class and how many there are.
@@ -61,8 +61,7 @@ def read_layers(path: str | Path) -> Layers:
     except _Unreadable as error:
         raise UserError(f"{path}: {error}") from None
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is damaged or not a Keras weight file (.h5): {reason}") from None
+        raise UserError(f"{path} is damaged or not a Keras weight file (.h5): {reason(error)}") from None
 
 
 def is_hdf5(path: str | Path) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import softmax
 
 from gan_da_jax.errors import UserError
+from gan_da_jax.metrics.inputs import require_finite
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
@@ -120,10 +121,7 @@ def _matrix(probabilities: np.ndarray) -> np.ndarray:
     if probabilities.ndim != 2 or not probabilities.size:
         shape = list(probabilities.shape)
         raise UserError(f"class probabilities of shape {shape} say nothing: there must be images, one a row")
-    if not np.isfinite(probabilities).all():
-        raise UserError(
-            "the classifier gives outputs that are not finite (NaN or infinity): its weights or the images are damaged"
-        )
+    require_finite(probabilities)
     return probabilities
 
 

@@ -26,6 +26,14 @@ def matrix(features: np.ndarray) -> np.ndarray:
     return features
 
 
+def require_finite(outputs: np.ndarray) -> None:
+    """Raise a `UserError` unless all outputs of a classifier are finite."""
+    if not np.isfinite(outputs).all():
+        raise UserError(
+            "the classifier gives outputs that are not finite (NaN or infinity): its weights or the images are damaged"
+        )
+
+
 def same_width(a: np.ndarray, b: np.ndarray) -> None:
     """Raise a `UserError` unless the last axes, the features of an image, are equally long."""
     if a.shape[-1] != b.shape[-1]:

@@ -1,15 +1,14 @@
 """Generated images that are copies of training images: nearest neighbours in pixels or in any network's features."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from gan_da_jax.errors import UserError
+from gan_da_jax.metrics import distances
 from gan_da_jax.metrics.inputs import matrix, same_width
 
 USUAL = 0.01  # the share of real images that may be taken for copies
-_BLOCK = 2**24  # distances held at once: 128 MiB
 
 
 class Training(NamedTuple):
@@ -93,10 +92,11 @@ def share(found: Nearest, training: Training) -> float:
 def _nearest(x: np.ndarray, sets: tuple[np.ndarray, ...], *, itself: bool) -> Nearest:
     """Do as `nearest`; with `itself`, x is the first set, and an image's own variants are no neighbours of it."""
     parts = []
-    for rows, squares in _blocks(x, sets[0]):
+    for rows in distances.blocks(x, sets[0]):
+        squares = np.maximum(distances.squares(x[rows], sets[0]), 0)
         variant = np.zeros(squares.shape, np.intp)
         for number, others in enumerate(sets[1:], 1):
-            other = _squares(x[rows], others)
+            other = np.maximum(distances.squares(x[rows], others), 0)
             variant[other < squares] = number
             squares = np.minimum(squares, other)
         here = np.arange(len(squares))
@@ -107,22 +107,3 @@ def _nearest(x: np.ndarray, sets: tuple[np.ndarray, ...], *, itself: bool) -> Ne
         ratio = np.divide(first, second, out=np.ones(len(first)), where=second > 0)
         parts.append((image, variant[here, image], ratio))
     return Nearest(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-
-def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    height = max(1, _BLOCK // len(y))
-    for start in range(0, len(x), height):
-        rows = slice(start, start + height)
-        yield rows, _squares(x[rows], y)
-
-
-def _squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Compute the squared distances [m, n] of all rows, exact but for rounding.
-
-    Rounding may leave equal rows apart, by far less than any distance that matters here.
-    """
-    squares = x @ y.T
-    squares *= -2
-    squares += np.sum(x**2, axis=1)[:, None]
-    squares += np.sum(y**2, axis=1)
-    return np.maximum(squares, 0)

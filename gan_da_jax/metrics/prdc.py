@@ -12,11 +12,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from gan_da_jax.errors import UserError
+from gan_da_jax.metrics import distances
 from gan_da_jax.metrics.inputs import matrix, pair
 from gan_da_jax.metrics.measure import Inputs, Measure, Score
 
 PRECISION_K, DENSITY_K = 3, 5  # neighbours of precision and recall, and of density and coverage
-_BLOCK = 2**24  # numbers held at once in a block of distances: 128 MiB
 
 
 def radii(x: np.ndarray, *, k: int, name: str) -> np.ndarray:
@@ -104,25 +104,19 @@ def density_and_coverage(
 
 def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Yield some rows of x at a time, their squared distances [rows, m] to y, and a bound [rows, 1] of the error."""
-    x_squares, y_squares = np.sum(x**2, axis=1), np.sum(y**2, axis=1)
+    x_norms, y_norms = (np.sqrt(np.sum(array**2, axis=1)) for array in (x, y))
     # A dot product of d numbers is off by at most d eps / 2 |x| |y|, in any order of addition; the squared
     # distance and the sum of the squared differences too, by less than this.
     unit = (x.shape[1] + 8) * np.finfo(np.float64).eps
-    errors = unit * (np.sqrt(x_squares) + np.sqrt(y_squares.max())) ** 2
-    height = max(1, _BLOCK // len(y))
-    for start in range(0, len(x), height):
-        rows = slice(start, start + height)
-        squares = x[rows] @ y.T
-        squares *= -2
-        squares += x_squares[rows, None]
-        squares += y_squares
-        yield rows, squares, errors[rows, None]
+    errors = unit * (x_norms + y_norms.max()) ** 2
+    for rows in distances.blocks(x, y):
+        yield rows, distances.squares(x[rows], y), errors[rows, None]
 
 
 def _settle(squares: np.ndarray, doubtful: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     """Replace the doubtful squared distances, in place, by the sums of the squared differences."""
     rows, columns = np.nonzero(doubtful)
-    count = max(1, _BLOCK // x.shape[1])
+    count = max(1, distances.BLOCK // x.shape[1])
     for start in range(0, len(rows), count):
         i, j = rows[start : start + count], columns[start : start + count]
         squares[i, j] = np.sum((x[i] - y[j]) ** 2, axis=1)

@@ -51,7 +51,7 @@ class Loop:
         seed: int,
         batch_size: int,
         until: int,
-        limit: float | None = None,
+        limit: float | None,
     ):
         """Decide how the images come to the devices.
 
@@ -63,7 +63,6 @@ class Loop:
             until: the last step of the run.
             limit: bytes of images that a device may hold; a larger data set is streamed. None for no limit.
         """
-        self.batch_size = batch_size
         self._feed = feed.create(
             images,
             seed=seed,
