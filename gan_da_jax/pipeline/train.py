@@ -61,10 +61,11 @@ def train(run: Run, *, wait: bool = False) -> Iterator[str]:
     total = run.schedule.steps
     with run.alone(wait=wait):
         _check_done(run)
+        run.check()
         run.sweep()
         checkpoint.clean(run.checkpoints)
-        run.claim()
         state = run.newest_state()
+        run.claim()  # not before: a checkpoint of another version leaves all files as they are
         run.drop_extras()
         if state is not None and int(state.step) == total:
             yield f"{run}: trained to step {total} already"
