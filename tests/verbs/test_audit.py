@@ -334,7 +334,7 @@ def test_a_tampering_is_named(name, copy, capsys, monkeypatch):
         reseal(run)
     else:  # files alone are to tell
         for check in ("source_again", "generated_again", "train_again", "sample_again", "score_again"):
-            monkeypatch.setattr(audit.Again, check, lambda *_: "left out")
+            monkeypatch.setattr(audit.Recomputed, check, lambda *_: "left out")
     assert main(["audit", f"--workdir={run}", "--step=0"]) == 1
     said = capsys.readouterr()
     assert expected in said.err and "DIFFERS" in said.out, said.err
