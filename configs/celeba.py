@@ -9,7 +9,7 @@ from gan_da_jax.configs import default
 
 
 def get_config() -> ConfigDict:
-    """The paper's set-up, from the aligned and cropped images (178x218) stretched to 128x128."""
+    """Return the paper's set-up, from the aligned and cropped images (178x218) stretched to 128x128."""
     config = default.get_config()
     config.data.source = "zip"
     config.data.path = "img_align_celeba.zip"

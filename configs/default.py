@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 
 def get_config() -> ConfigDict:
-    """The paper's DCGAN at 128 px, on the built-in procedural faces, without augmentation."""
+    """Return the paper's DCGAN at 128 px, on the built-in procedural faces, without augmentation."""
     config = ConfigDict()
     config.seed = 0  # 0 to 2**32 - 1; everything random in a run follows from it, also the choice of the originals
 

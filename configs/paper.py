@@ -11,7 +11,7 @@ _CELEBA, _POMERANIAN = "zip:img_align_celeba.zip", "folder:pomeranians"
 
 
 def get_config(preset: str = "both") -> ConfigDict:
-    """The twelve arms of a source.
+    """Return the twelve arms of a source.
 
     Args:
         preset: celeba, pomeranian or both, at 128 px for a GPU; or mini, at 64 px for two CPU cores, on the built-in

@@ -10,7 +10,7 @@ from gan_da_jax.configs import default
 
 
 def get_config() -> ConfigDict:
-    """The paper's set-up. Pictures collected from the web may hold bad files; these are left out."""
+    """Return the paper's set-up. Pictures collected from the web may hold bad files; these are left out."""
     config = default.get_config()
     config.data.source = "folder"
     config.data.path = "pomeranians"

@@ -6,7 +6,7 @@ from gan_da_jax.configs import default
 
 
 def get_config() -> ConfigDict:
-    """Three arms on 1,000 faces at 32 px, width 32, 24 kimg: about two minutes on two cores."""
+    """Return three arms on 1,000 faces at 32 px, width 32, 24 kimg: about two minutes on two cores."""
     config = default.get_config()
     config.data.image_size = 32
     config.model.width = 32

@@ -1,18 +1,20 @@
 """`python -m gan_da_jax VERB ...`, and `gan-da VERB ...`."""
 
+import io
 import os
 import signal
 import sys
 
 
 def run() -> None:
-    """Runs the command line and exits with its status."""
+    """Run the command line and exit with its status."""
     # SIGTERM outside the training loop, which saves first, ends a command as Ctrl-C does: with its clean-up done.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        from gan_da_jax.main import main  # takes seconds, in which Ctrl-C is to work as well
+        from gan_da_jax.main import main  # takes seconds, in which Ctrl-C must work as well
 
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
         status = main(sys.argv[1:])
         sys.stdout.flush()
     except KeyboardInterrupt:

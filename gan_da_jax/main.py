@@ -27,7 +27,7 @@ _USAGE = "gan-da VERB --config=configs/NAME.py --workdir=DIR [--config.field=val
 
 
 def main(arguments: list[str]) -> int:
-    """Runs one command; returns its exit status: 0 done, 2 the input is wrong, 1 anything else."""
+    """Run one command; return its exit status: 0 done, 2 the input is wrong, 1 anything else."""
     absl_logging.set_verbosity(absl_logging.FATAL)  # of libraries: what matters of it they also raise
     try:
         if arguments[:1] in (["--help"], ["-h"], ["help"]):
@@ -97,7 +97,7 @@ def _verb(arguments: list[str]) -> Verb:
 
 
 def _define(listed: tuple[Flag, ...], arguments: list[str]) -> flags.FlagValues:
-    """Defines flags, which are not parsed yet."""
+    """Define flags, which are not parsed yet."""
     values = flags.FlagValues()
     for flag in listed:
         match flag.kind:
@@ -114,7 +114,7 @@ def _define(listed: tuple[Flag, ...], arguments: list[str]) -> flags.FlagValues:
 
 
 def _parse(name: str, verb: Verb, arguments: list[str]) -> dict[str, Any]:
-    """Reads what follows a verb: its function's keyword arguments; a `UserError` says what is wrong."""
+    """Read what follows a verb: its function's keyword arguments; a `UserError` says what is wrong."""
     if "--config" in arguments[:-1]:  # given as two words; from here on there is one form
         at = arguments.index("--config")
         arguments = [*arguments[:at], "=".join(arguments[at : at + 2]), *arguments[at + 2 :]]
@@ -122,7 +122,7 @@ def _parse(name: str, verb: Verb, arguments: list[str]) -> dict[str, Any]:
     known = (*verb.needs, *verb.takes, DRY_RUN)
     others = {flag.name: flag for other in VERBS.values() for flag in (*other.needs, *other.takes)}
     others = {flag: value for flag, value in others.items() if flag not in {one.name for one in known}}
-    values = _define((*known, *others.values()), arguments)  # those of other verbs, to say that they are
+    values = _define((*known, *others.values()), arguments)  # flags of other verbs, to say that they are
     try:
         rest = values(arguments)[1:]
         config = values.config if "config" in values else None
@@ -156,7 +156,7 @@ def _value(flag: Flag, value: Any) -> Any:
 
 
 def _locate(argument: str) -> str:
-    """Lets `--config=configs/NAME.py` name a config of the package where the current folder has no such file."""
+    """Let `--config=configs/NAME.py` name a config of the package where the current folder has no such file."""
     name, _, value = argument.partition("=")
     path, _, preset = value.partition(":")
     shipped = Path(str(configs.__file__)).parent / Path(path).name
@@ -177,7 +177,7 @@ def _locate(argument: str) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """What has gone wrong in a config file or on the command line, in one line."""
+    """Say what has gone wrong in a config file or on the command line, in one line."""
     if isinstance(error, SyntaxError):
         return f"{error.msg}, line {error.lineno} of {error.filename}"
     text = str(error.args[0] if error.args else "")
@@ -191,7 +191,7 @@ def _reason(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _processes(given: dict[str, Any]) -> Iterator[bool]:
-    """Joins the other processes of the command, takes the flags that say how, and tells whether this one runs it."""
+    """Join the other processes of the command, take the flags that say how, and say whether this one runs it."""
     distributed, *names = (flag.name for flag in PROCESSES)
     where = {name: given.pop(name, None) for name in names}
     if not given.pop(distributed, False):
@@ -213,6 +213,6 @@ def _processes(given: dict[str, Any]) -> Iterator[bool]:
 
 
 def _line(message: str) -> str:
-    """A message on one line that any terminal can show, without the middle of what is longer than a page."""
+    """Write a message on one line that any terminal can show, without the middle of what is longer than a page."""
     text = shown(" ".join(message.split()))
     return text if len(text) <= 3000 else f"{text[:2000]} ... {text[-900:]}"

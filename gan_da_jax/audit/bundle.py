@@ -10,7 +10,7 @@ SUMS = "SHA256SUMS"  # as sha256sum writes it; without audit.json, which every a
 
 
 def write(path: Path, workdir: Path, *, needed: Mapping[Path, set[int]], added: Mapping[str, bytes]) -> None:
-    """Zips a run or study without the checkpoints that its audit can do without, whole or not at all.
+    """Zip a run or study without the checkpoints that its audit can do without, whole or not at all.
 
     Args:
         path: the zip file; it unzips to a folder of the workdir's name.
@@ -33,7 +33,7 @@ def write(path: Path, workdir: Path, *, needed: Mapping[Path, set[int]], added: 
 
 
 def differing(workdir: Path) -> tuple[int, list[str]]:
-    """Holds an unzipped bundle against its list of hashes: how many files it names, and which of them differ."""
+    """Hold an unzipped bundle against its list of hashes; return how many files it names, and which of them differ."""
     lines = [line.partition("  ") for line in (workdir / SUMS).read_text().splitlines()]
     files = {name: (workdir / name, sha256) for sha256, _, name in lines}
     same = {name for name, (path, sha256) in files.items() if path.is_file() and io.file_sha256(path) == sha256}
@@ -41,7 +41,7 @@ def differing(workdir: Path) -> tuple[int, list[str]]:
 
 
 def _files(folder: Path, needed: Mapping[Path, set[int]]) -> Iterator[Path]:
-    """The files of a folder that belong into a bundle: no locks or temporary files, no checkpoints but needed ones."""
+    """Yield the files of a folder that a bundle needs: no locks or temporary files, no checkpoints but needed ones."""
     for path in sorted(folder.iterdir()):
         unneeded = folder.name == "checkpoints" and path.name not in map(str, needed.get(folder.parent, ()))
         if path.is_dir() and not unneeded:

@@ -1,6 +1,7 @@
 """All checks of a run, and of a study with its report, in order: the cheap ones first."""
 
 import contextlib
+import functools
 import html
 import json
 import re
@@ -21,13 +22,14 @@ from gan_da_jax.runs.config import source_name
 
 
 def of_run(one: Recorded, again: Recomputed, start: int, end: int) -> Iterator[Finding]:
-    """Audits a run.
+    """Audit a run.
 
     Args:
         one: the files of the run.
         again: what computes the same again.
-        start: the step from which it is trained again, of a checkpoint or 0.
-        end: of the next checkpoint, to which that is to lead, 0 if there is none; it and the last one are scored again.
+        start: the step of the checkpoint from which it is trained again, or 0.
+        end: the step of the next checkpoint, which the training must reach again; 0 if there is none. It and the last
+            checkpoint are scored again.
     """
     yield find("config", one.check_config)
     yield find("metrics", one.check_metrics)
@@ -39,13 +41,13 @@ def of_run(one: Recorded, again: Recomputed, start: int, end: int) -> Iterator[F
     yield find("generated images", again.generated_again)
     yield find("training", lambda: again.train_again(start, end))
     for step in sorted({end, *one.saved[-1:]} - {0}):
-        yield find(f"samples of {step}", lambda step=step: again.sample_again(step))
-        yield find(f"scores of {step}", lambda step=step: again.score_again(step))
+        yield find(f"samples of {step}", functools.partial(again.sample_again, step))
+        yield find(f"scores of {step}", functools.partial(again.score_again, step))
     yield find("environment", one.check_environment)
 
 
 def of_folder(workdir: Path, runs: list[Recorded]) -> Iterator[Finding]:
-    """Audits what a folder holds beside its runs: the plan of a study, the report, and the list of a bundle."""
+    """Audit what a folder holds beside its runs: the plan of a study, the report, and the list of a bundle."""
     if (workdir / bundle.SUMS).is_file():
         yield find("bundle", lambda: _bundle(workdir))
     if runs[0].workdir != workdir:
@@ -57,7 +59,7 @@ def of_folder(workdir: Path, runs: list[Recorded]) -> Iterator[Finding]:
 
 
 def failed(workdir: Path) -> list[str]:
-    """The names of the runs of a study that failed, as it has noted; none where it has noted nothing."""
+    """Return the names of the runs that a study has noted as failed; [] where it has noted nothing."""
     with contextlib.suppress(UserError):  # which `_study` tells of
         noted = study_file.read(workdir, [])
         return list(noted.failed) if noted else []
@@ -72,7 +74,7 @@ def _bundle(workdir: Path) -> str:
 
 
 def _study(workdir: Path, runs: list[Recorded]) -> str:
-    """study.json is as it was written, and the runs are those it plans, each in its own folder."""
+    """Check that study.json is as it was written, and that the runs are the planned ones, each in its own folder."""
     if not (workdir / "study.json").is_file():
         raise Unchecked("the folder is not a study: it has no study.json")
     noted = io.read_json(workdir / "study.json")
@@ -91,7 +93,7 @@ def _study(workdir: Path, runs: list[Recorded]) -> str:
 
 
 def _originals(runs: list[Recorded]) -> str:
-    """The arms of a study have the very same originals, for each seed."""
+    """Check that the arms of a study have the very same originals, for each seed."""
     first: dict[tuple, tuple[str, list[str]]] = {}
     for one in runs:
         made = dataset.read(one.folder.dataset)
@@ -122,7 +124,7 @@ def _summary(workdir: Path, runs: list[Recorded]) -> str:
 
 
 def _without_words(summary: dict) -> dict:
-    """A summary without the sentences of its boards, which another version words otherwise."""
+    """Return a summary without the sentences of its boards, which another version words otherwise."""
     boards = [
         {name: value for name, value in board.items() if name not in ("verdict", "caveats")}
         for board in summary["boards"]
@@ -131,7 +133,7 @@ def _without_words(summary: dict) -> dict:
 
 
 def _another(package: str, runs: list[Recorded]) -> bool:
-    """Whether some run was last worked on with another version of a package."""
+    """Say whether some run was last worked on with another version of a package."""
     now = environment.current()["versions"][package]
     return any(one.config_json["versions"].get(package) != now for one in runs)
 

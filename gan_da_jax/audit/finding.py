@@ -1,4 +1,4 @@
-"""What comes of a check, and where two records differ."""
+"""The result of a check, and where two records differ."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -23,11 +23,11 @@ class Unchecked(Exception):
 
 
 class Noted(Exception):
-    """Something that a reader should know of, though nothing differs that must not."""
+    """Something that a reader should know, but no difference from the record."""
 
 
 class Finding(NamedTuple):
-    """What came of one check: `result` is one of SAME, DIFFERS, UNCHECKED and NOTED, `detail` says it for people."""
+    """The result of one check: `result` is one of SAME, DIFFERS, UNCHECKED and NOTED, `detail` says it for people."""
 
     check: str
     result: str
@@ -35,7 +35,7 @@ class Finding(NamedTuple):
 
 
 def find(name: str, function: Callable[[], str]) -> Finding:
-    """Does one check; files that were edited may make it fail in any way, which is a difference as well."""
+    """Do one check; files that were edited may make it fail in any way, which is a difference as well."""
     try:
         return Finding(name, SAME, function())
     except Unchecked as reason:
@@ -51,7 +51,7 @@ def find(name: str, function: Callable[[], str]) -> Finding:
 
 
 def difference(old: Any, new: Any, tolerance: float = 0, where: str = "") -> str:
-    """The first place in which two JSON values differ, as in `kid.mean is 0.2, again 0.3`; "" if they do not."""
+    """Name the first place in which two JSON values differ, as in `kid.mean is 0.2, again 0.3`; "" if they do not."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in dict.fromkeys([*old, *new]):
             place = f"{where}.{name}" if where else str(name)
@@ -63,8 +63,8 @@ def difference(old: Any, new: Any, tolerance: float = 0, where: str = "") -> str
                 return found
         return ""
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        found = (difference(a, b, tolerance, f"{where}[{i}]") for i, (a, b) in enumerate(zip(old, new, strict=True)))
-        return next(filter(None, found), "")
+        places = (difference(a, b, tolerance, f"{where}[{i}]") for i, (a, b) in enumerate(zip(old, new, strict=True)))
+        return next(filter(None, places), "")
     number = all(type(value) in (int, float) for value in (old, new))
     if tolerance and number:
         shares = {*_SHARES, *(score.key for score in catalogue() if score.share)}

@@ -5,7 +5,6 @@ otherwise, training makes the difference grow from step to step, and the toleran
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -16,7 +15,7 @@ from gan_da_jax import gan
 from gan_da_jax.audit.finding import Differs, Unchecked, difference
 from gan_da_jax.audit.recorded import Recorded, pixels, pool_of
 from gan_da_jax.augment import policy
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers import registry
 from gan_da_jax.classifiers.registry import Classifier
 from gan_da_jax.data import dataset
 from gan_da_jax.data.sources import SOURCES, Location
@@ -46,7 +45,7 @@ class Recomputed:
     """The checks of a run that compute; they give or raise what the checks of its files do."""
 
     def __init__(self, recorded: Recorded, *, cache: Path):
-        """Takes a run's files; what is learnt of its originals is kept in the folder `cache`."""
+        """Take a run's files; what is learnt of its originals is kept in the folder `cache`."""
         self._recorded, self._cache = recorded, cache
         self._states: dict[int, gan.State] = {}
         self._scorers: dict[tuple, scorer.CheckpointScorer] = {}
@@ -56,13 +55,13 @@ class Recomputed:
         return self._recorded.run
 
     def _state(self, step: int) -> gan.State:
-        """Reads the state at a checkpoint once, on the host; these checks need few."""
+        """Read the state at a checkpoint once, on the host; these checks need few."""
         if step not in self._states:
             self._states[step] = self._recorded.state(step)
         return self._states[step]
 
     def source_again(self) -> str:
-        """The source gives the originals again, where it is at hand."""
+        """Check that the source, where it is at hand, gives the originals again."""
         run = self._run
         config, made = run.config.copy_and_resolve_references(), dataset.read(run.dataset)
         data, place = config.data, made["source"]["path"]
@@ -83,13 +82,12 @@ class Recomputed:
             for row in made["records"]:
                 if pool_of(row["op"]) == pool and row["source_id"] != ids[pool][row["source_index"]]:
                     raise Differs(f"manifest.json, record {row['index']}: {row['source_id']} is not the source's")
-            self._alike(
-                kept, array, lambda i, pool=pool: f"dataset/{pool}.npy, image {i} ({ids[pool][i]}): not the source's"
-            )
+            if (i := self._first_other(kept, array)) is not None:
+                raise Differs(f"dataset/{pool}.npy, image {i} ({ids[pool][i]}): not the source's")
         return f"{sum(map(len, images.values()))} images made again from {source['path'] or source['kind']}"
 
     def generated_again(self) -> str:
-        """The GAN of the other run makes the `generated` images again."""
+        """Check that the GAN of the other run makes the `generated` images again."""
         run = self._run
         sizes = policy.pool_sizes(policy.parse(run.config.augment.policy), run.config.augment.count)
         if "generated" not in sizes:
@@ -101,24 +99,26 @@ class Recomputed:
             raise Unchecked("the run whose GAN made them is not here")
         again = pools.generated(run.config, place)
         kept = self._recorded.pool("generated", sizes["generated"])
-        self._alike(kept, again, lambda i: f"dataset/generated.npy, image {i}: the GAN in {place} makes another")
+        if (i := self._first_other(kept, again)) is not None:
+            raise Differs(f"dataset/generated.npy, image {i}: the GAN in {place} makes another")
         return f"{len(kept)} images made again by the GAN in {place}"
 
-    def _alike(self, kept: np.ndarray, again: np.ndarray, name: Callable[[int], str]) -> None:
-        """Holds images against those that were made again; `name` names one of them."""
+    def _first_other(self, kept: np.ndarray, again: np.ndarray) -> int | None:
+        """Find the first of some images that was made again otherwise, by its number; None if all are the same."""
         known, now = set(environment.recorded(self._recorded.config_json)), self._recorded.now
         allowed = 0 if known == {environment.digest(now)} and not environment.nondeterminism(now) else PIXELS
         for i, (old, new) in enumerate(zip(kept, again, strict=True)):
             if np.abs(old.astype(int) - new).max() > allowed:
-                raise Differs(name(i))
+                return i
+        return None
 
     def _exact(self, row: dict) -> bool:
-        """Whether what a line says must come out the same bit for bit."""
+        """Say whether the numbers of a line must be computed the same again, bit for bit."""
         now = self._recorded.now
         return row["environment_sha256"] == environment.digest(now) and not environment.nondeterminism(now)
 
     def train_again(self, start: int, end: int) -> str:
-        """Training leads from one checkpoint, or from the first state, to the other again, by the same losses."""
+        """Check that training leads from one checkpoint, or the first state, to the other again, by the same losses."""
         run, batch = self._run, self._run.schedule.batch_size
         if not end:
             raise Differs("no checkpoint is there to be trained to")
@@ -160,7 +160,7 @@ class Recomputed:
         return f"steps {start} to {done}: {within}{beyond}"
 
     def _distance(self, step: int, began: gan.State, again: gan.State) -> tuple[str, float]:
-        """Where a state that was trained again differs from the saved one, and how far apart their parameters are."""
+        """Say where a state that was trained again differs from the saved one, and how far apart the parameters are."""
         if step not in self._recorded.saved:
             return "training leads to another state than was noted", 0.0
         saved = self._state(step)
@@ -173,7 +173,7 @@ class Recomputed:
         return where, _norm(saved, again) / max(way, 1e-12)
 
     def sample_again(self, step: int) -> str:
-        """A checkpoint's generator makes the picture in `samples` again."""
+        """Check that a checkpoint's generator makes the picture in `samples` again."""
         name, row = samples_name(step), self._row(step)
         grid = networks.sample_grid(self._run.config, gan.shown(self._state(step)))
         kept = pixels(self._run.workdir / name)
@@ -183,14 +183,14 @@ class Recomputed:
         return f"{name}: {'bit for bit' if far == 0 else f'within {far} levels of 255'}"
 
     def _row(self, step: int) -> dict:
-        """The line of metrics.jsonl at a checkpoint."""
+        """Return the line of metrics.jsonl at a checkpoint."""
         found = next((row for row in self._recorded.metrics if row["step"] == step and "state_sha256" in row), None)
         if found is None:
             raise Differs(f"checkpoints/{step} is in no line of metrics.jsonl")
         return found
 
     def score_again(self, step: int) -> str:
-        """The last scores of a checkpoint, by each classifier, and the files beside them, come out again."""
+        """Check the last scores of a checkpoint, by each classifier, and the files beside them, by scoring it again."""
         rows = {}
         for row in self._recorded.scores:
             if row["step"] == step:
@@ -222,10 +222,10 @@ class Recomputed:
         return self._scorers[key]
 
     def _as_scored(self, row: dict) -> ConfigDict:
-        """The config with which a line of scores.jsonl was made."""
+        """Return the config with which a line of scores.jsonl was made."""
         config = self._run.config.copy_and_resolve_references()
         settings = config.evaluate
-        if row["classifier"] not in classifiers.CLASSIFIERS:
+        if row["classifier"] not in registry.CLASSIFIERS:
             raise Differs(f"scores.jsonl, step {row['step']}: there is no classifier {row['classifier']!r}")
         if row["classifier"] != settings.classifier:
             settings.weights = ""
@@ -238,14 +238,14 @@ class Recomputed:
         name, given = row["classifier"], config.evaluate.weights
         carried = carried_classifier(self._run.workdir, name)
         if carried is not None and carried.is_file():
-            classifier, where = classifiers.read(name, carried), carried
+            classifier, where = registry.read(name, carried), str(carried)
         else:
             weights = given if given and Path(given).is_file() else ""
             try:
-                classifier = classifiers.load(name, weights, taps=(row["tap"],))
+                classifier = registry.load(name, weights, taps=(row["tap"],))
             except UserError as error:
                 raise Unchecked(f"the weights are not here: {error}") from None
-            where = weights or classifiers.check(name, "")
+            where = weights or registry.check(name, "")
         if classifier.weights_sha256 != row["weights_sha256"]:
             said = f"{name} has other weights ({where}, SHA-256 {classifier.weights_sha256}) than scores.jsonl says"
             if classifier.accuracy is not None and not exact:  # trained here, where it comes out otherwise
@@ -255,12 +255,12 @@ class Recomputed:
 
 
 def carried_classifier(workdir: Path, name: str) -> Path | None:
-    """Where a bundle carries the weights of a classifier that is trained where it is used; None for published ones."""
-    return workdir / "classifier" / f"{name}.npz" if classifiers.trained_here(name) else None
+    """Return where a bundle carries the weights of a classifier that is trained here; None for published ones."""
+    return workdir / "classifier" / f"{name}.npz" if registry.trained_here(name) else None
 
 
 def _norm(one: gan.State, other: gan.State) -> float:
-    """How far apart the parameters of two states are."""
+    """Measure how far apart the parameters of two states are."""
     pairs = [
         (one.generator["params"], other.generator["params"]),
         (one.discriminator["params"], other.discriminator["params"]),

@@ -34,7 +34,7 @@ class Recorded:
     """
 
     def __init__(self, workdir: Path):
-        """Reads the files of the run in `workdir`."""
+        """Read the files of the run in `workdir`."""
         self.folder = Folder(workdir)
         self.metrics = io.read_jsonl(self.folder.metrics)
         self.scores = io.read_jsonl(self.folder.scores)
@@ -65,7 +65,7 @@ class Recorded:
         return self.run.config
 
     def stretch(self, step: int | None) -> tuple[int, int]:
-        """A checkpoint to train from again, and the one that it leads to; 0 is the state before the first step.
+        """Choose a checkpoint to train from again, and the one that it leads to; 0 is the state before the first step.
 
         Args:
             step: of the former; None for one by chance, which cannot be foreseen: else it would prove little.
@@ -88,20 +88,20 @@ class Recorded:
         return step, next(saved for saved in self.saved if saved > step)
 
     def check_config(self) -> str:
-        """config.json is as it was written, and holds a config."""
+        """Check that config.json is as it was written, and holds a config."""
         if io.seal(self.config_json) != self.config_json:
             raise Differs("config.json was edited: its sha256 does not fit its content")
         fields = len(flat_with_defaults(self.config.to_dict()))
         return f"config.json: {fields} fields, as it was written"
 
     def check_metrics(self) -> str:
-        """metrics.jsonl has all its lines, one after the other, to the end of the training."""
+        """Check that metrics.jsonl has all its lines, one after the other, to the end of the training."""
         self._lines("metrics.jsonl", self.metrics)
         done = 0
         for row in self.metrics:
             if row["steps"] != row["step"] - done:
                 raise Differs(
-                    f"metrics.jsonl, step {row['step']}: it is said to follow on step {row['step'] - row['steps']}"
+                    f"metrics.jsonl, step {row['step']}: it is said to follow step {row['step'] - row['steps']}"
                 )
             done = row["step"]
         if done != self.run.schedule.steps:
@@ -113,7 +113,7 @@ class Recorded:
         return f"metrics.jsonl: {len(self.metrics)} lines to step {done}, none edited, missing or added"
 
     def check_scores(self) -> str:
-        """scores.jsonl has all its lines, and every checkpoint its scores."""
+        """Check that scores.jsonl has all its lines, and every checkpoint its scores."""
         if not self.folder.scores.exists():
             raise Unchecked("the run was not evaluated")
         self._lines("scores.jsonl", self.scores)
@@ -133,12 +133,12 @@ class Recorded:
         return f"scores.jsonl: {len(self.scores)} lines, none edited, missing or added"
 
     def _lines(self, name: str, rows: list[dict]) -> None:
-        """Holds what all lines of a file have in common: none was edited, taken out or put in; where they were made."""
+        """Check what all lines of a file have in common: none was edited, taken out or put in; where they were made."""
         whole, before = len((self.workdir / name).read_bytes().splitlines()), ""
         for number, row in enumerate(rows, 1):
             if io.seal(row, before) != row:
                 raise Differs(
-                    f"{name}, line {number} (step {row.get('step')}): edited, or not after the line before it"
+                    f"{name}, line {number} (step {row.get('step')}): edited, or does not follow the line before it"
                 )
             before = row["sha256"]
             position = self.run.schedule.position(row["step"])
@@ -147,13 +147,13 @@ class Recorded:
                     f"{name}, line {number}: step {row['step']} is at epoch {position['epoch']:g} of this config"
                 )
             if row["environment_sha256"] not in environment.recorded(self.config_json):
-                raise Differs(f"{name}, line {number}: made in an environment that config.json does not tell of")
+                raise Differs(f"{name}, line {number}: made in an environment that config.json does not name")
         if whole != len(rows):
             raise Differs(f"{name} has {whole} lines, {len(rows)} of which are JSON objects")
 
     def check_files(self) -> str:
-        """Pictures and probabilities are the files that were written, and there are no others."""
-        noted = {}
+        """Check that pictures and probabilities are the files that were written, and there are no others."""
+        noted: dict[str, tuple[str, int]] = {}
         for row in (*self.metrics, *self.scores):
             noted |= {name: (sha256, row["step"]) for name, sha256 in row.get("files", {}).items()}
         for name, (sha256, step) in noted.items():
@@ -170,7 +170,7 @@ class Recorded:
         return f"{len(noted)} files with the SHA-256 of when they were written"
 
     def check_checkpoints(self) -> str:
-        """Every checkpoint that is kept is what was saved; only scored ones may be gone."""
+        """Check that every checkpoint that is kept is what was saved; only scored ones may be gone."""
         planned = self.run.schedule.checkpoints
         scored = {row["step"] for row in self.scores}
         for step in planned:
@@ -181,11 +181,11 @@ class Recorded:
         return f"{len(self.saved)} of {len(planned)} kept, with the state_sha256 of metrics.jsonl"
 
     def state(self, step: int) -> gan.State:
-        """The state at a checkpoint that is what was saved, on the host; a `UserError` if it is not."""
+        """Read the state at a checkpoint, on the host; a `checkpoint.Damaged` if it is not what was saved."""
         return parallel.host(self.run.saved_state(step))
 
     def check_dataset(self) -> str:
-        """The manifest is what config.json and the images come to, record by record."""
+        """Check that the manifest is what config.json and the images come to, record by record."""
         config, made = self.config, dataset.read(self.folder.dataset)
         parts, rows = policy.parse(config.augment.policy), made["records"]
         sizes = {"originals": config.data.count} | policy.pool_sizes(parts, config.augment.count)
@@ -199,7 +199,7 @@ class Recorded:
             count=augmented_count(config),
             seed=config.seed,
             pools=images,
-            ids={pool: _Names(names) for pool, names in ids.items()},
+            ids={pool: [names.get(number, "") for number in range(sizes[pool])] for pool, names in ids.items()},
         )
         for old, new in zip(rows, again["records"], strict=False):
             where = f"manifest.json, record {new['index']}"
@@ -220,7 +220,7 @@ class Recorded:
         return f"{len(rows)} records, each with its op, original and pixels"
 
     def pool(self, pool: str, count: int) -> np.ndarray:
-        """The images of a pool, uint8 [count, S, S, 3]; a `Differs` if there are others."""
+        """Read the images of a pool, uint8 [count, S, S, 3]; a `Differs` if there are others."""
         array, size = io.load_array(self.folder.pool(pool)), self.config.data.image_size
         if array.dtype != np.uint8 or array.shape != (count, size, size, 3):
             raise Differs(
@@ -229,7 +229,7 @@ class Recorded:
         return array
 
     def check_environment(self) -> str:
-        """Versions, devices and flags are as they were, and such that numbers can be the same."""
+        """Check that versions, devices and flags are as they were, and such that numbers can be the same."""
         then = list(environment.recorded(self.config_json).values())
         notes = {f"then: {environment.nondeterminism(one)}" for one in then if environment.nondeterminism(one)}
         if reason := environment.nondeterminism(self.now):
@@ -240,19 +240,12 @@ class Recorded:
         return f"{self.now['kind']}, jax {self.now['versions']['jax']}: as it was"
 
 
-class _Names(dict):
-    """The names of images by their number; of one that no record tells of, there is none."""
-
-    def __missing__(self, key: int) -> None:
-        return None
-
-
 def pool_of(op: str) -> str:
-    """The pool that an op of a manifest takes its images from."""
+    """Name the pool that an op of a manifest takes its images from."""
     return OPS[op].pool if op in OPS else "originals"
 
 
 def pixels(path: Path) -> np.ndarray:
-    """A picture as uint8 [H, W, 3]."""
+    """Read a picture: uint8 [H, W, 3]."""
     with Image.open(path) as picture:
         return np.asarray(picture.convert("RGB"))

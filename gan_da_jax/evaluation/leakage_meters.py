@@ -79,7 +79,8 @@ def read(meters: Sequence[Meter], samples: np.ndarray) -> dict[str, Any]:
     """
     readings, reasons = {}, {}
     for meter in meters:
-        readings[meter.op] = reading = {"share": None, "low": None, "high": None, "accuracy": None}
+        reading: dict[str, float | None] = {"share": None, "low": None, "high": None, "accuracy": None}
+        readings[meter.op] = reading
         try:
             if not meter.variables:
                 raise UserError(
@@ -154,6 +155,6 @@ def _votes(variables: dict, images: np.ndarray) -> np.ndarray:
 @functools.cache
 def _classify():
     def augmented(variables, images):
-        return {"augmented": jnp.argmax(NETWORK.apply(variables, images)["logits"], axis=1).astype(jnp.float32)}
+        return {"augmented": jnp.argmax(NETWORK.bind(variables)(images)["logits"], axis=1).astype(jnp.float32)}
 
     return parallel.batches(augmented, batch_size=64)

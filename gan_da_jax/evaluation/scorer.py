@@ -20,7 +20,7 @@ from gan_da_jax.metrics.measure import Reference
 from gan_da_jax.metrics.memorisation import Nearest
 from gan_da_jax.runs import networks, schedule
 from gan_da_jax.runs.config import wanted_classes
-from gan_da_jax.runs.folder import stem
+from gan_da_jax.runs.folder import certainty_name, memorisation_name, probabilities_name
 from gan_da_jax.training import sampling
 
 # A line of scores.jsonl, and the files that belong to it: their bytes by their names within the run's folder.
@@ -28,7 +28,7 @@ Evaluation = tuple[dict[str, Any], dict[str, bytes]]
 
 
 def identity(config: ConfigDict, classifier: Classifier) -> dict[str, Any]:
-    """Give the fields of a line that say what was asked for, and of which classifier."""
+    """Return the fields of a line that say what was asked for, and of which classifier."""
     return {
         "samples": config.evaluate.samples,
         "seed": config.seed,
@@ -147,27 +147,27 @@ class CheckpointScorer:
         row["real_images"] = len(self.originals)
         row["reasons"] = {field: reason for part in parts for field, reason in part["reasons"].items()}
         row["samples_sha256"] = io.sha256(images)
-        files = self._show(stem(step), images, features.get("logits"), nearest) if repeat == 0 else {}
+        files = self._show(step, images, features.get("logits"), nearest) if repeat == 0 else {}
         row["files"] = {name: io.sha256(data) for name, data in files.items()}
         return row, files
 
     def _show(
-        self, name: str, images: np.ndarray, logits: np.ndarray | None, nearest: Nearest | None
+        self, step: int, images: np.ndarray, logits: np.ndarray | None, nearest: Nearest | None
     ) -> dict[str, bytes]:
         """Draw what a person looks at: the surest and the least sure samples, and the samples most like copies."""
         files = {}
         if logits is not None:
-            files = self._probabilities("originals", self.features["logits"]) | self._probabilities(name, logits)
-            files[f"certainty/{name}_{self.classifier.name}.png"] = io.png(_certainty(images, logits))
+            files = self._probabilities(None, self.features["logits"]) | self._probabilities(step, logits)
+            files[certainty_name(step, self.classifier.name)] = io.png(_certainty(images, logits))
         if nearest is not None:
-            files[f"memorisation/{name}.png"] = io.png(_closest(images, self.variants, nearest))
+            files[memorisation_name(step)] = io.png(_closest(images, self.variants, nearest))
         return files
 
-    def _probabilities(self, name: str, logits: np.ndarray) -> dict[str, bytes]:
+    def _probabilities(self, step: int | None, logits: np.ndarray) -> dict[str, bytes]:
         """Write the class probabilities of each image, for whoever asks what single images show."""
         probabilities = classes.probabilities(logits).astype(np.float32)
         data = io.npz(probabilities=probabilities, classes=np.array(self.classifier.classes))
-        return {f"probabilities/{name}_{self.classifier.name}.npz": data}
+        return {probabilities_name(step, self.classifier.name): data}
 
 
 def _certainty(images: np.ndarray, logits: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from gan_da_jax.runs.folder import Run
 
 
 def plan(run: Run, *, export: Path | None = None) -> Iterator[str]:
-    """Checks all that can be checked before a data set is made, the run whose GAN it needs included.
+    """Check all that can be checked before a data set is made, the run whose GAN it needs included.
 
     Args:
         run: the run.
@@ -31,13 +31,13 @@ def plan(run: Run, *, export: Path | None = None) -> Iterator[str]:
 
 
 def plan_training(run: Run) -> Iterator[str]:
-    """Checks likewise all that can be checked before a run is trained."""
+    """Check likewise all that can be checked before a run is trained."""
     yield training.plan(run)
     yield from plan(run)
 
 
 def prepare(run: Run, *, export: Path | None = None) -> Iterator[str]:
-    """Makes the data set of a run; where its policy needs a GAN's images, that GAN comes first, as a run of its own.
+    """Make the data set of a run; where its policy needs a GAN's images, that GAN comes first, as a run of its own.
 
     Args:
         run: the run.
@@ -53,7 +53,7 @@ def prepare(run: Run, *, export: Path | None = None) -> Iterator[str]:
 
 
 def train(run: Run, *, wait: bool = False) -> Iterator[str]:
-    """Trains a run to the end of its budget, and makes its data set first.
+    """Train a run to the end of its budget, and make its data set first.
 
     Args:
         run: the run.
@@ -68,13 +68,13 @@ def train(run: Run, *, wait: bool = False) -> Iterator[str]:
 
 
 def evaluate(run: Run) -> Iterator[str]:
-    """Scores the checkpoints of a trained run; yields what happens, a line each."""
+    """Score the checkpoints of a trained run; yield what happens, a line each."""
     scoring.plan(run)  # what is wrong shows before the classifier is loaded
     yield from scoring.evaluate(run)
 
 
 def perform(run: Run) -> Iterator[str]:
-    """Does all of a run that is not done, from its source to its scores; yields what happens, a line each."""
+    """Do all of a run that is not done, from its source to its scores; yield what happens, a line each."""
     trained = run.trained
     for line in train(run, wait=True):
         if not trained:
@@ -83,7 +83,7 @@ def perform(run: Run) -> Iterator[str]:
 
 
 def _base(run: Run) -> Run | None:
-    """The run whose GAN makes the images of a data set that is not there yet; None if it needs no GAN."""
+    """Return the run whose GAN makes the images of a data set that is not there yet; None if it needs no GAN."""
     config = run.config
     if run.prepared or not augmented_count(config):
         return None

@@ -16,7 +16,7 @@ from gan_da_jax.runs.read import best_steps, read
 
 
 def plan(run: Run) -> list[str]:
-    """Checks that a trained run can be scored, and says what that takes; a `UserError` if it cannot."""
+    """Check that a trained run can be scored, and say what that takes; a `UserError` if it cannot."""
     run.check()
     settings, steps = run.config.evaluate, _steps(run)
     where = registry.check(settings.classifier, settings.weights, tap=settings.tap)
@@ -30,7 +30,7 @@ def plan(run: Run) -> list[str]:
 
 
 def evaluate(run: Run) -> Iterator[str]:
-    """Scores every checkpoint that has no such score yet, beside and against the originals.
+    """Score every checkpoint that has no such score yet, beside and against the originals.
 
     Of checkpoints that are scored, only the newest `train.keep` and the best stay.
 
@@ -73,13 +73,13 @@ def evaluate(run: Run) -> Iterator[str]:
 
 
 def _steps(run: Run) -> list[int]:
-    """The checkpoints that are scored. An interrupted run has saved a step more, which others have not."""
+    """List the checkpoints that are scored. An interrupted run has saved a step more, which others have not."""
     saved = run.saved()
     return [step for step in saved if step in run.schedule.checkpoints] or saved[-1:]
 
 
 def _todo(run: Run, identity: dict) -> list[tuple[int, int]]:
-    """The checkpoints and sets of samples that have no score of this identity, by step and number of the set."""
+    """List the checkpoints and sets of samples that have no score of this identity, by step and number of the set."""
     names = registry.CLASSIFIERS[run.config.evaluate.classifier].classes
     wanted = [names[number] for number in wanted_classes(run.config)]
     done = {

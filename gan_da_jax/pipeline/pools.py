@@ -17,16 +17,18 @@ from gan_da_jax.runs.config import generator_config, source_name
 from gan_da_jax.runs.folder import Run
 from gan_da_jax.training import sampling
 
+COLUMNS = 8  # of a preview, images
+
 
 @functools.lru_cache(maxsize=1)  # the arms of a study have the same originals, and some sources take minutes to check
 def read(kind: str, location: Location, **arguments: Any) -> Images:
-    """Reads a source's images; they are kept for the next call, for `read.cache_clear()` to forget."""
+    """Read a source's images; they are kept for the next call, for `read.cache_clear()` to forget."""
     with SOURCES[kind].opened(location) as found:
         return choose(found, **arguments)
 
 
 def real(config: ConfigDict) -> tuple[dict[str, np.ndarray], dict[str, list[str]], dict[str, Any]]:
-    """Reads the real images of a run.
+    """Read the real images of a run.
 
     Returns:
         Pools uint8 [n, S, S, 3] by name, `originals` and where the policy needs it `more`; the names of the images in
@@ -66,7 +68,7 @@ def real(config: ConfigDict) -> tuple[dict[str, np.ndarray], dict[str, list[str]
 
 
 def generated(config: ConfigDict, place: Path) -> np.ndarray:
-    """Samples the GAN that was trained on the originals alone, in the folder `place`: uint8 [n, S, S, 3].
+    """Sample the GAN that was trained on the originals alone, in the folder `place`: uint8 [n, S, S, 3].
 
     Raises:
         UserError: it is not trained as long as the config says.
@@ -80,11 +82,11 @@ def generated(config: ConfigDict, place: Path) -> np.ndarray:
     return sampling.sampler(base.network)(gan.shown(base.trained_state(last)), vectors)
 
 
-def preview(parts: tuple[policy.Part, ...], pools: dict[str, np.ndarray], columns: int = 8) -> np.ndarray:
-    """A row of originals, and for each op a row of what it makes of them (or of its own pool)."""
-    rows = [pools["originals"][:columns]]
+def preview(parts: tuple[policy.Part, ...], pools: dict[str, np.ndarray]) -> np.ndarray:
+    """Draw a row of originals, and for each op a row of what it makes of them (or of its own pool)."""
+    rows = [pools["originals"][:COLUMNS]]
     for op, arguments in parts:
-        rows.append(augment.apply(op, arguments, pools[augment.OPS[op].pool][:columns]))
+        rows.append(augment.apply(op, arguments, pools[augment.OPS[op].pool][:COLUMNS]))
     width = max(map(len, rows))
     blank = np.full((width, *rows[0].shape[1:]), 255, np.uint8)
     return sampling.grid(np.concatenate([np.concatenate([row, blank[len(row) :]]) for row in rows]), columns=width)

@@ -17,7 +17,7 @@ from gan_da_jax.runs.folder import Run
 
 
 def plan(run: Run, *, export: Path | None = None) -> str:
-    """Checks that a data set can be made, or is the one described, and says what it holds; else a `UserError`.
+    """Check that a data set can be made, or is the one described, and say what it holds; else a `UserError`.
 
     Args:
         run: the run.
@@ -38,7 +38,7 @@ def plan(run: Run, *, export: Path | None = None) -> str:
 
 
 def prepare(run: Run, *, export: Path | None = None) -> str:
-    """Makes a run's data set, or proves one that is there, and says what it holds.
+    """Make a run's data set, or prove one that is there, and say what it holds.
 
     Args:
         run: the run. Where its policy needs a GAN's images, that GAN is trained.
@@ -85,12 +85,12 @@ def _make(run: Run) -> tuple[dict, np.ndarray]:
 def _check_places(run: Run, export: Path | None) -> None:
     run.check()
     if export is not None and export.exists() and (not export.is_dir() or any(export.iterdir())):
-        raise UserError(f"--export={export} is there and not an empty folder; name another one")
+        raise UserError(f"--export={export} exists and is not an empty folder; name another one")
     _stay_outside(run, export, generator_workdir(run.config, run.workdir))
 
 
 def _stay_outside(run: Run, *places: Path | None) -> None:
-    """Refuses to write into the folder that the images come from: a run's pictures would be taken for images of it."""
+    """Refuse to write into the folder that the images come from: a run's pictures would be taken for images of it."""
     data = run.config.data
     source, location = SOURCES[data.source], Location(data.path, data.dataset)
     for place in (run.workdir, *places):
@@ -99,7 +99,7 @@ def _stay_outside(run: Run, *places: Path | None) -> None:
 
 
 def _require_same_originals(run: Run, originals: np.ndarray) -> None:
-    """Refuses other originals than the run has that makes `generated` images: all arms of a study share it."""
+    """Refuse other originals than the run has that makes `generated` images: all arms of a study share it."""
     base = Run(generator_config(run.config), generator_workdir(run.config, run.workdir))
     if base.prepared:
         rows = dataset.read(base.dataset)["records"]

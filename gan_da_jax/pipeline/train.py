@@ -31,7 +31,7 @@ class Steps(Protocol):
 
 
 def plan(run: Run) -> str:
-    """Checks that a run can be trained, and says how long; a `UserError` if it cannot."""
+    """Check that a run can be trained, and say how long; a `UserError` if it cannot."""
     run.check()
     schedule, batch, devices = run.schedule, run.schedule.batch_size, jax.device_count()
     if batch % devices:
@@ -45,7 +45,7 @@ def plan(run: Run) -> str:
 
 
 def train(run: Run, *, wait: bool = False) -> Iterator[str]:
-    """Trains a prepared run to the end of its budget.
+    """Train a prepared run to the end of its budget.
 
     Args:
         run: the run; `plan` has accepted it.
@@ -61,10 +61,11 @@ def train(run: Run, *, wait: bool = False) -> Iterator[str]:
     total = run.schedule.steps
     with run.alone(wait=wait):
         _check_done(run)
+        run.check()
         run.sweep()
         checkpoint.clean(run.checkpoints)
-        run.claim()
         state = run.newest_state()
+        run.claim()  # not before: a checkpoint of another version leaves all files as they are
         run.drop_extras()
         if state is not None and int(state.step) == total:
             yield f"{run}: trained to step {total} already"
@@ -97,7 +98,7 @@ def train(run: Run, *, wait: bool = False) -> Iterator[str]:
 
 
 def follow() -> None:
-    """Lends the devices of this process to whatever process 0 trains, until its command is done.
+    """Lend the devices of this process to whatever process 0 trains, until its command is done.
 
     Raises:
         Failure: process 0 has ended before its work was done.
@@ -111,7 +112,7 @@ def follow() -> None:
 
 
 def _join(task: dict, requests: list[int]) -> None:
-    """Takes part in one run, until process 0 says that it ends."""
+    """Take part in one run, until process 0 says that it ends."""
     try:
         run = Run(ConfigDict(json.loads(task["config"])), Path(task["workdir"]))
         _, images = dataset.load(run.dataset)
@@ -132,7 +133,7 @@ def _join(task: dict, requests: list[int]) -> None:
 
 
 def loop_of(run: Run, images: np.ndarray, *, limit: float | None) -> Loop:
-    """The training loop of a run on its images uint8 [N, S, S, 3]; `limit` as `networks.resident_bytes` gives it."""
+    """Make the training loop of a run on images uint8 [N, S, S, 3]; `limit` as from `networks.resident_bytes`."""
     batch, steps = run.schedule.batch_size, run.schedule.steps
     return Loop(run.network, images, seed=run.config.seed, batch_size=batch, until=steps, limit=limit)
 
@@ -140,7 +141,7 @@ def loop_of(run: Run, images: np.ndarray, *, limit: float | None) -> Loop:
 def record(
     run: Run, loop: Steps, state: gan.State, requests: list[int], *, note: Mapping[str, str] | None = None
 ) -> None:
-    """Takes a run's steps from a state to the end, and writes what a run keeps of them.
+    """Take a run's steps from a state to the end, and write what a run keeps of them.
 
     Args:
         run: the run.
@@ -183,19 +184,19 @@ def record(
 
 
 def averages(measured: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float]:
-    """What a line of metrics.jsonl says of its steps: the mean of each metric, given float32 [steps] by chunks."""
+    """Average what a line of metrics.jsonl says of its steps: each metric, given as float32 [steps] by chunks."""
     return {name: float(np.mean(np.concatenate([chunk[name] for chunk in measured]))) for name in measured[0]}
 
 
 def _shown(run: Run, chunk: Chunk) -> str:
-    """What the progress of training shows beside the speed."""
+    """Write what the progress of training shows beside the speed."""
     losses = {name: float(values[-1]) for name, values in chunk.metrics.items()}
     epoch = run.schedule.position(chunk.step)["epoch"]
     return f"epoch {epoch:.1f}, D {losses['discriminator_loss']:.3f}, G {losses['generator_loss']:.3f}"
 
 
 def _save(run: Run, state: gan.State, row: dict[str, Any], chunk: Chunk) -> None:
-    """Writes the sample grid, the line of metrics.jsonl and the checkpoint of a step, the checkpoint last.
+    """Write the sample grid, the line of metrics.jsonl and the checkpoint of a step, the checkpoint last.
 
     Metrics of steps that were never saved are dropped when the run continues.
     """
@@ -215,7 +216,7 @@ def _save(run: Run, state: gan.State, row: dict[str, Any], chunk: Chunk) -> None
 
 
 def _check_done(run: Run) -> None:
-    """Raises a `UserError` if the run has a checkpoint beyond its last step."""
+    """Raise a `UserError` if the run has a checkpoint beyond its last step."""
     saved, total = run.saved(), run.schedule.steps
     if saved and saved[-1] > total:
         raise UserError(f"{run} is trained to step {saved[-1]} already, beyond the {total} that this config asks for")
@@ -229,7 +230,7 @@ def _require_finite_losses(run: Run, chunk: Chunk) -> None:
 
 
 def _diverged(run: Run, step: int, metrics: Mapping[str, float]) -> NoReturn:
-    """Notes in metrics.jsonl, and says, that a step's losses are not finite, or the state before it would be saved.
+    """Note in metrics.jsonl, and say, that the losses of a step, or the state that would be saved, are not finite.
 
     A gradient that is not finite leaves no finite loss in the step after it.
     """
@@ -245,7 +246,7 @@ def _diverged(run: Run, step: int, metrics: Mapping[str, float]) -> NoReturn:
 
 
 def _forget_after(run: Run, step: int) -> None:
-    """Drops the metrics and sample grids of steps that are done again because they were not saved."""
+    """Drop the metrics and sample grids of steps that are done again because they were not saved."""
     rows = io.read_jsonl(run.metrics)
     kept = [row for row in rows if row["step"] <= step]
     if len(kept) < len(rows):

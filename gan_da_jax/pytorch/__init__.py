@@ -6,13 +6,13 @@ from gan_da_jax.errors import UserError
 
 
 def require() -> None:
-    """Raises a `UserError` where PyTorch is not installed."""
+    """Raise a `UserError` where PyTorch is not installed."""
     if importlib.util.find_spec("torch") is None:
         raise UserError("PyTorch, which this compares with, is not installed: pip install '.[torch]'")
 
 
 def require_dcgan(*, name: str, loss: str = "dcgan") -> None:
-    """Raises a `UserError` unless a GAN is the DCGAN, the only one that is also written in PyTorch here.
+    """Raise a `UserError` unless a GAN is the DCGAN, the only one that is also written in PyTorch here.
 
     Args:
         name: of the networks, `model.name` of a config.

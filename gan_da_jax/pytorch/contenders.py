@@ -13,16 +13,16 @@ import jax
 import numpy as np
 
 from gan_da_jax import gan, prng
-from gan_da_jax.classifiers import extract as features
+from gan_da_jax.classifiers import extract
 from gan_da_jax.classifiers.networks import inception_v3
 from gan_da_jax.classifiers.registry import Classifier
 from gan_da_jax.devices import parallel
 from gan_da_jax.pytorch import race
 from gan_da_jax.training.loop import Loop
 
-_LAYOUTS = {"plain": {}, "channels_last": {"channels_last": True}}
+_LAYOUTS: dict[str, dict[str, bool]] = {"plain": {}, "channels_last": {"channels_last": True}}
 _COMPILED = {f"{name}, compiled": options | {"compile": True} for name, options in _LAYOUTS.items()}
-_STOCK = {"stock": {}}
+_STOCK: dict[str, dict[str, bool]] = {"stock": {}}
 
 _ENDLESS = 2**31 - 1
 _TORCH_SCORED = 50  # images that PyTorch's scorers commonly take at once
@@ -31,7 +31,7 @@ _TORCH_SCORED = 50  # images that PyTorch's scorers commonly take at once
 def training(
     *, images: np.ndarray, batch_size: int, network: Mapping[str, Any], seconds: float
 ) -> dict[str, race.Contender]:
-    """Who trains: `jax`, `torch_stock` and `torch_expert`, the fastest of what experts switch on in that precision.
+    """List who trains: `jax`, `torch_stock`, and `torch_expert`, the fastest of what experts switch on.
 
     Args:
         images: as in `train`.
@@ -53,7 +53,7 @@ def training(
 
 
 def scoring(*, images: np.ndarray, seconds: float) -> dict[str, race.Contender]:
-    """Who scores, likewise; on a CPU, compiling an Inception takes minutes, so PyTorch's is not.
+    """List who scores, likewise; PyTorch's Inception is not compiled, which takes minutes on a CPU.
 
     Args:
         images: as in `score`.
@@ -68,8 +68,8 @@ def scoring(*, images: np.ndarray, seconds: float) -> dict[str, race.Contender]:
 
 
 def _kept() -> dict[str, str]:
-    """Lets a process of ours find what this one's compilation cache keeps."""
-    return {"JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir or ""}
+    """Let a process of ours find what this one's compilation cache keeps."""
+    return {"JAX_COMPILATION_CACHE_DIR": jax.config.values["jax_compilation_cache_dir"] or ""}
 
 
 def train(
@@ -80,7 +80,7 @@ def train(
     seconds: float,
     limit: float | None = None,
 ) -> Iterator[Any]:
-    """Trains as `train` does: the same compiled chunks of steps, the same order of images, the metrics fetched.
+    """Train as the verb `train` does: the same compiled chunks of steps, the same order of images, the metrics fetched.
 
     Args:
         images: uint8 [N, S, S, 3], the data set.
@@ -106,7 +106,7 @@ def train(
 
 
 def score(*, images: np.ndarray, seconds: float) -> Iterator[Any]:
-    """Scores as `score` does, by the whole Inception v3 of 2015 with random weights.
+    """Score as the verb `score` does, by the whole Inception v3 of 2015 with random weights.
 
     Args:
         images: uint8 [n, H, W, 3], taken round and round.
@@ -114,10 +114,14 @@ def score(*, images: np.ndarray, seconds: float) -> Iterator[Any]:
     """
     network = inception_v3.ORIGINAL
     variables = jax.jit(network.init)(jax.random.key(0), np.zeros((1, inception_v3.SIZE, inception_v3.SIZE, 3)))
+
+    def forward(variables, images, taps):
+        return network.apply(variables, images, taps)
+
     classifier = Classifier(
         name="inception_v3_2015",
         prepare=inception_v3.prepare_2015,
-        forward=network.apply,
+        forward=forward,
         variables=variables,
         taps=network.taps,
         default_tap="2048",
@@ -125,11 +129,11 @@ def score(*, images: np.ndarray, seconds: float) -> Iterator[Any]:
         weights_sha256="",
         accuracy=None,
     )
-    extract = features.extractor(classifier, ("2048", "logits"))
-    size, endless = features.batch_size() * parallel.local_devices(), itertools.cycle(images)
+    features_of = extract.extractor(classifier, ("2048", "logits"))
+    size, endless = extract.batch_size() * parallel.local_devices(), itertools.cycle(images)
 
     def work(batches: int) -> None:
-        extract(itertools.islice(endless, batches * size))
+        features_of(itertools.islice(endless, batches * size))
 
     start = time.perf_counter()
     work(1)
@@ -146,14 +150,14 @@ def train_torch(
     variants: Mapping[str, Mapping[str, bool]],
     loader: bool = False,
 ) -> Iterator[Any]:
-    """Trains PyTorch's stock DCGAN; of several variants, the one that is fastest here.
+    """Train PyTorch's stock DCGAN; of several variants, the one that is fastest here.
 
     Args:
         images: as in `train`.
         batch_size: as in `train`.
         network: as in `train`; PyTorch's precision is the variants' own.
         seconds: as in `train`.
-        variants: `baseline.dcgan.Options` by name, as mappings.
+        variants: `dcgan.Options` by name, as mappings.
         loader: whether batches come from the host's memory by a `DataLoader`; else all images are on the device.
     """
     from gan_da_jax.pytorch import dcgan
@@ -176,7 +180,7 @@ def train_torch(
 
 
 def score_torch(*, images: np.ndarray, seconds: float, variants: Mapping[str, Mapping[str, bool]]) -> Iterator[Any]:
-    """Scores by the same network in PyTorch, without gradients; of several variants, by the fastest.
+    """Score by the same network in PyTorch, without gradients; of several variants, by the fastest.
 
     Args:
         images: as in `score`.
@@ -201,7 +205,7 @@ def score_torch(*, images: np.ndarray, seconds: float, variants: Mapping[str, Ma
 
 
 def turns(work: Callable[[int], None], unit: int, about: dict, seconds: float) -> Iterator[Any]:
-    """Says what it is, then works for about `seconds` each time; `work(n)` does n steps of `unit` images."""
+    """Yield `about`, then the rate of each turn of about `seconds`; `work(n)` does n steps of `unit` images."""
     work(1)
     elapsed = _seconds(work, 1)
     steps = max(1, round(seconds / elapsed))
@@ -213,12 +217,13 @@ def turns(work: Callable[[int], None], unit: int, about: dict, seconds: float) -
 def _fastest(
     build: Callable[[Mapping[str, bool]], Callable[[int], None]], variants: Mapping[str, Mapping[str, bool]]
 ) -> tuple[Callable[[int], None], dict]:
-    """The fastest of what `build` makes of each variant, and what there is to say: what it is, and of the others.
+    """Build and time each variant; return the fastest, and what there is to say of it and of the others.
 
     A variant that does not run here is left out, with the reason; if that is all of them, the last one's error is
     raised.
     """
-    best, tried = {}, {}
+    tried: dict[str, str] = {}
+    best: list[tuple[float, str, Callable[[int], None]]] = []  # at most one: the others leave the device's memory
     for name, options in variants.items():
         try:
             work = build(options)
@@ -231,9 +236,10 @@ def _fastest(
             tried[name] = f"does not run here: {' '.join(str(error).split())[:200] or type(error).__name__}"
             continue
         tried[name] = f"{1e3 * spent:.3g} ms a step"
-        if not best or spent < best["spent"]:
-            best = {"spent": spent, "work": work, "name": name}
-    return best["work"], {"variant": best["name"], "options": dict(variants[best["name"]]), "tried": tried}
+        if not best or spent < best[0][0]:
+            best = [(spent, name, work)]
+    [(_, name, work)] = best
+    return work, {"variant": name, "options": dict(variants[name]), "tried": tried}
 
 
 def _seconds(work: Callable[[int], None], steps: int) -> float:

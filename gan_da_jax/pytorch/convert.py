@@ -39,7 +39,7 @@ class Network(NamedTuple):
 
 
 def load(path: str | Path) -> Network:
-    """Reads a `.pth` or `.safetensors` file of a generator or a discriminator.
+    """Read a `.pth` or `.safetensors` file of a generator or a discriminator.
 
     Raises:
         UserError: as `torch_file.read` and `from_torch`.
@@ -52,7 +52,7 @@ def load(path: str | Path) -> Network:
 
 
 def from_torch(tensors: Mapping[str, np.ndarray]) -> Network:
-    """Converts a state dict of PyTorch's stock DCGAN, whatever its layers are called.
+    """Convert a state dict of PyTorch's stock DCGAN, whatever its layers are called.
 
     A layer is recognised by its shape: from the maps of 4 pixels to the image, channels fall. Where two have the same,
     which happens at 256 pixels only, their names decide, by the numbers in them.
@@ -110,7 +110,7 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Network:
 
 
 def to_torch(variables: Mapping[str, Any]) -> torch_file.Tensors:
-    """Converts a generator's or a discriminator's variables to the state dict of PyTorch's stock DCGAN.
+    """Convert a generator's or a discriminator's variables to the state dict of PyTorch's stock DCGAN.
 
     Args:
         variables: as `Network.variables`; without "batch_stats", there are no running statistics. What is shaped as
@@ -146,7 +146,7 @@ def to_torch(variables: Mapping[str, Any]) -> torch_file.Tensors:
 
 
 def _names(kind: str, maps: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """The convolutions and the BatchNorms in the order of computation, each by its name in PyTorch and in Flax."""
+    """Name the convolutions and the BatchNorms in the order of computation, each as in PyTorch and as in Flax."""
     if kind == "generator":
         convolutions = ["Dense_0", *(f"ConvTranspose_{i}" for i in range(maps))]
         places, norms = [3 * i for i in range(maps + 1)], [3 * i + 1 for i in range(maps)]
@@ -160,7 +160,7 @@ def _names(kind: str, maps: int) -> tuple[list[tuple[str, str]], list[tuple[str,
 
 
 def _layers(tensors: Mapping[str, np.ndarray]) -> tuple[list[str], list[str]]:
-    """The names of the convolutions and of the BatchNorms, ordered by the numbers in them."""
+    """Return the names of the convolutions and of the BatchNorms, ordered by the numbers in them."""
     layers: dict[str, set[str]] = {}
     for name in tensors:
         layer, _, leaf = name.rpartition(".")
@@ -184,7 +184,7 @@ def _layers(tensors: Mapping[str, np.ndarray]) -> tuple[list[str], list[str]]:
 
 
 def _by_numbers(name: str) -> list[str | int]:
-    """A key for sorting that puts `main.10` behind `main.9`."""
+    """Return a key for sorting that puts `main.10` behind `main.9`."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", name)]
 
 

@@ -1,6 +1,6 @@
 """The stock DCGAN in PyTorch, as its users write it, and what experts switch on to make it faster.
 
-Layers, names, initial weights, Adam and the order of a step are those of PyTorch's own example and tutorial. One thing
+Layers, names, initial weights, Adam and the order of a step are as in PyTorch's own example and tutorial. One thing
 differs: the discriminator ends in a logit, and its loss is `BCEWithLogitsLoss`, where those have a sigmoid and
 `BCELoss`; it is the same function, and cannot overflow.
 """
@@ -39,7 +39,8 @@ class Generator(nn.Module):
     def __init__(self, *, image_size: int, latent_dim: int, width: int):
         super().__init__()
         first, *others = channels(image_size, width)
-        layers, before = [nn.ConvTranspose2d(latent_dim, first, 4, 1, 0, bias=False)], first
+        layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, first, 4, 1, 0, bias=False)]
+        before = first
         for after in [*others, 3]:
             layers += [nn.BatchNorm2d(before), nn.ReLU(True), nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
             before = after
@@ -47,7 +48,7 @@ class Generator(nn.Module):
         self.apply(_init)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        """Makes one image of each latent vector."""
+        """Make one image of each latent vector."""
         return self.main(latents)
 
 
@@ -57,7 +58,7 @@ class Discriminator(nn.Module):
     def __init__(self, *, image_size: int, width: int):
         super().__init__()
         before, *others = reversed(channels(image_size, width))
-        layers = [nn.Conv2d(3, before, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
+        layers: list[nn.Module] = [nn.Conv2d(3, before, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
         for after in others:
             layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.2, True)]
             before = after
@@ -65,7 +66,7 @@ class Discriminator(nn.Module):
         self.apply(_init)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Judges images."""
+        """Judge images."""
         return self.main(images).view(-1)
 
 
@@ -78,18 +79,23 @@ def _init(module: nn.Module) -> None:
 
 
 def usual_device() -> torch.device:
-    """The GPU, if PyTorch has one, else the CPU."""
+    """Return the GPU, if PyTorch has one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def move(network: nn.Module, device: torch.device, layout: torch.memory_format) -> None:
+    """Move a network to a device, and its kernels into a layout."""
+    network.to(device, memory_format=layout)  # type: ignore[call-overload]  # which PyTorch's types leave out
+
+
 def wait(device: torch.device) -> None:
-    """Waits until the device has done all that it was given."""
+    """Wait until the device has done all that it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize()
 
 
 def describe() -> dict[str, str]:
-    """PyTorch's name and version, and the device that it uses."""
+    """Return PyTorch's name and version, and the device that it uses."""
     cuda = usual_device().type == "cuda"
     device = torch.cuda.get_device_name() if cuda else f"cpu, {torch.get_num_threads()} threads"
     return {"name": f"torch {torch.__version__}", "device": device}
@@ -97,7 +103,7 @@ def describe() -> dict[str, str]:
 
 @contextlib.contextmanager
 def full_precision() -> Iterator[None]:
-    """Inside the block, no GPU rounds float32 to TensorFloat-32; by default, PyTorch lets it do so in convolutions."""
+    """Keep GPUs from rounding float32 to TensorFloat-32 inside the block, as PyTorch's convolutions do by default."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     try:
@@ -136,7 +142,7 @@ class Trainer:
             "discriminator": Discriminator(image_size=image_size, width=width),
         }
         for network in self.networks.values():
-            network.to(self.device, memory_format=self.layout)
+            move(network, self.device, self.layout)
         self.optimizers = {
             name: torch.optim.Adam(network.parameters(), lr=learning_rate, betas=(beta1, 0.999))
             for name, network in self.networks.items()
@@ -146,7 +152,7 @@ class Trainer:
         self._generate, self._judge = (compiled(network) for network in self.networks.values())
 
     def update(self, real: torch.Tensor, latents: torch.Tensor) -> dict[str, torch.Tensor]:
-        """One step of the discriminator, then one of the generator on the same fakes, as `gan.train_step`.
+        """Take one step of the discriminator, then one of the generator on the same fakes, as `gan.train_step`.
 
         Args:
             real: float32 [b, 3, S, S] in [-1, 1], on the device.
@@ -185,26 +191,26 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.autocast)
 
     def place(self, images: np.ndarray) -> torch.Tensor:
-        """Puts all images, uint8 [N, S, S, 3], on the device, as [N, 3, S, S]."""
+        """Put all images, uint8 [N, S, S, 3], on the device, as [N, 3, S, S]."""
         return torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2)
 
     def real(self, pixels: torch.Tensor) -> torch.Tensor:
-        """What `update` takes of pixels uint8 [b, 3, S, S] on the device."""
+        """Return what `update` takes of pixels uint8 [b, 3, S, S] on the device."""
         return (pixels.float() / 127.5 - 1).contiguous(memory_format=self.layout)
 
     def latents(self, count: int, seed: int | None = None) -> torch.Tensor:
-        """Latents for `update`, drawn on the device, by the seed or else from PyTorch's common stream."""
+        """Draw latents for `update` on the device, by the seed or else from PyTorch's common stream."""
         stream = None if seed is None else torch.Generator(self.device).manual_seed(seed)
         return torch.randn(count, self.latent_dim, 1, 1, device=self.device, generator=stream)
 
     def drawn(self, images: np.ndarray, *, batch_size: int) -> Iterator[torch.Tensor]:
-        """What `update` takes, for ever: batches drawn from images, uint8 [N, S, S, 3], that are all on the device."""
+        """Yield what `update` takes, for ever: batches drawn from images, uint8 [N, S, S, 3], all on the device."""
         pixels = self.place(images)
         while True:
             yield self.real(pixels[torch.randint(len(pixels), (batch_size,), device=self.device)])
 
     def loaded(self, images: np.ndarray, *, batch_size: int, workers: int = 2) -> Iterator[torch.Tensor]:
-        """What `update` takes, for ever: batches of images, uint8 [N, S, S, 3], by a shuffling `DataLoader`."""
+        """Yield what `update` takes, for ever: batches of images, uint8 [N, S, S, 3], by a shuffling `DataLoader`."""
         loader = torch.utils.data.DataLoader(
             _Images(images),
             batch_size=batch_size,
@@ -219,12 +225,12 @@ class Trainer:
                 yield batch.to(self.device, non_blocking=True, memory_format=self.layout)
 
     def load(self, **tensors: Mapping[str, np.ndarray]) -> None:
-        """Takes over weights: `generator` and `discriminator`, arrays by name as `weights.dcgan.to_torch` gives."""
+        """Take over weights: `generator` and `discriminator`, arrays by name as `convert.to_torch` gives."""
         for name, arrays in tensors.items():
             self.networks[name].load_state_dict({key: torch.tensor(array) for key, array in arrays.items()})
 
     def tensors(self) -> dict[str, dict[str, np.ndarray]]:
-        """Copies of the state dicts, without counts of batches, as arrays."""
+        """Copy the state dicts, without counts of batches, as arrays."""
         return {
             network: {
                 name: tensor.detach().cpu().contiguous().numpy().copy()

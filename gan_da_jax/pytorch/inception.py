@@ -1,4 +1,4 @@
-"""The Inception v3 of 2015 in PyTorch, for speed: the layers of `models.inception_v3.ORIGINAL`, random weights."""
+"""The Inception v3 of 2015 in PyTorch, for speed: the layers of `inception_v3.ORIGINAL`, random weights."""
 
 from collections.abc import Callable
 
@@ -18,12 +18,12 @@ class Branches(nn.Module):
         self.branches = nn.ModuleList(branches)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Runs each on the same input."""
+        """Run each branch on the same input."""
         return torch.cat([branch(x) for branch in self.branches], 1)
 
 
 class Inception(nn.Module):
-    """Prepared images [b, 3, 299, 299] in -1..1 to features [b, 2048], those of the last layer but one, and logits."""
+    """Prepared images [b, 3, 299, 299] in -1..1 to features [b, 2048], the last layer but one, and logits."""
 
     def __init__(self):
         super().__init__()
@@ -33,19 +33,20 @@ class Inception(nn.Module):
         self.fc = nn.Linear(channels, inception_v3.ORIGINAL.classes, bias=False)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Runs the network."""
+        """Run the network on prepared images."""
         features = self.body(x).mean((2, 3))
         return features, self.fc(features)
 
 
 def scorer(*, channels_last: bool = False) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
-    """A function of images, uint8 [b, H, W, 3], to features and logits on the host, as `Inception` gives them.
+    """Make a function of images, uint8 [b, H, W, 3], to features and logits on the host, as `Inception` gives them.
 
-    It runs on the GPU where there is one, without gradients; `channels_last` is that of `dcgan.Options`.
+    It runs on the GPU where there is one, without gradients; `channels_last` is as in `dcgan.Options`.
     """
     device, layout = dcgan.usual_device(), torch.channels_last if channels_last else torch.contiguous_format
     torch.backends.cudnn.benchmark = True
-    network = Inception().eval().to(device, memory_format=layout)
+    network = Inception().eval()
+    dcgan.move(network, device, layout)
 
     @torch.no_grad()
     def classify(images: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -56,7 +57,7 @@ def scorer(*, channels_last: bool = False) -> Callable[[np.ndarray], tuple[np.nd
 
 
 def prepare(images: torch.Tensor) -> torch.Tensor:
-    """Resizes uint8 [b, 3, H, W] as pytorch-fid does, with PyTorch's own bilinear interpolation, to -1..1."""
+    """Resize uint8 [b, 3, H, W] as pytorch-fid does, with PyTorch's own bilinear interpolation, to -1..1."""
     images = nn.functional.interpolate(images.float(), (299, 299), mode="bilinear", align_corners=False)
     return (images - 128) / 128
 
@@ -66,7 +67,7 @@ def _build(steps: list, channels: int) -> tuple[list[nn.Module], int]:
     for step in steps:
         match step:
             case inception_v3.Conv(features=features, kernel=kernel, stride=stride, padding=padding):
-                border = tuple(side // 2 for side in kernel) if padding == "SAME" else 0
+                border = (kernel[0] // 2, kernel[1] // 2) if padding == "SAME" else 0
                 layers += [nn.Conv2d(channels, features, kernel, stride, border, bias=False)]
                 layers += [nn.BatchNorm2d(features, eps=inception_v3.EPSILON), nn.ReLU(True)]
                 channels = features

@@ -16,7 +16,7 @@ class TorchLoop:
     """Takes updates of PyTorch's DCGAN on a data set, in the order in which our run sees it."""
 
     def __init__(self, trainer: dcgan.Trainer, network: gan.Gan, images: np.ndarray, *, seed: int, batch_size: int):
-        """Puts the data set on PyTorch's device.
+        """Put the data set on PyTorch's device.
 
         Args:
             trainer: both networks, as they are before step 0.
@@ -30,7 +30,7 @@ class TorchLoop:
         self._seed, self._batch_size = seed, batch_size
 
     def run(self, state: gan.State, *, to: int, seconds: float | None = None) -> Iterator[Chunk]:
-        """Takes steps up to step `to`; see `training.loop.Loop.run`.
+        """Take steps up to step `to`; see `training.loop.Loop.run`.
 
         A state of step 0 is passed over, for PyTorch starts from its own weights.
         """
@@ -38,7 +38,8 @@ class TorchLoop:
             states.put(self._trainer, parallel.host(state))
             self._step = int(state.step)
         while self._step < to:
-            start, first, losses = time.monotonic(), self._step, []
+            start, first = time.monotonic(), self._step
+            losses: list[dict] = []
             while self._step < to and (not losses or seconds is None or time.monotonic() - start < seconds):
                 losses.append(self._update())
                 self._step += 1

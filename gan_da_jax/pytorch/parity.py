@@ -2,23 +2,23 @@
 
 Training is chaotic. Adam divides a gradient by its own size, so that a weight whose gradient is almost 0 moves by the
 learning rate one way or the other, as rounding has it; and each step multiplies what the last one left. At 64 pixels,
-width 64 and batch 64, the losses of PyTorch in float32 are after ten steps 2 to 7% away from those of PyTorch in
+width 64 and batch 64, after ten steps the losses of PyTorch in float32 are 2 to 7% away from its losses in
 float64. So both are compared twice. In float64 rounding has no say, and what differs after ten steps would be another
 algorithm. In float32, which is what trains, ours may differ from theirs by a fixed tolerance, or by ten times what
 rounding does to theirs (its difference from theirs in float64) where that is more; the result states both.
 
 Outputs and losses are compared by the largest difference over the largest value; gradients by the norm of a tensor's
 difference over its norm; parameters and BatchNorm's running statistics by the norm of a tensor's difference over how
-far it has moved, and of all tensors the worst counts. The running variance of flax averages the biased variances of the
-batches, that of PyTorch the unbiased ones: with n numbers a channel in a batch, its moves are n / (n - 1) times as
+far it has moved, and of all tensors the worst counts. The running variance averages in flax the biased variances of the
+batches, in PyTorch the unbiased ones: with n numbers a channel in a batch, its moves are n / (n - 1) times as
 long. That factor is applied to ours before they are compared.
 """
 
 import copy
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -26,8 +26,7 @@ import optax
 import torch
 
 from gan_da_jax import gan, prng
-from gan_da_jax.pytorch import convert as weights
-from gan_da_jax.pytorch import dcgan
+from gan_da_jax.pytorch import convert, dcgan
 
 STEPS = (0, 1, 10)  # of training, after which both are compared
 PRECISIONS = ("float64", "float32")
@@ -91,7 +90,7 @@ def measure(
     seed: int,
     told: Callable[[str], None] = lambda line: None,
 ) -> list[Check]:
-    """Trains both, in both precisions, from the same weights on the same inputs, and compares them on the way.
+    """Train both, in both precisions, from the same weights on the same inputs, and compare them on the way.
 
     Args:
         image_size: and the rest, up to `beta1`: as in `gan.create`.
@@ -103,7 +102,9 @@ def measure(
         seed: of the weights and the latents.
         told: is told what is being done, a line each time.
     """
-    settings = dict(image_size=image_size, latent_dim=latent_dim, width=width, learning_rate=learning_rate, beta1=beta1)
+    settings: dict[str, Any] = dict(
+        image_size=image_size, latent_dim=latent_dim, width=width, learning_rate=learning_rate, beta1=beta1
+    )
     network = gan.create(**settings)
     start = jax.device_get(jax.jit(functools.partial(gan.init, network))(prng.stream(seed, "parity")))
     shape = (len(images), images.shape[1], latent_dim)
@@ -141,11 +142,16 @@ def _check(what: str, precision: str, number: int, ours: list[_Seen], theirs: di
 
 
 def _named(by_kind: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {f"{kind} {name}": np.float64(array) for kind, arrays in by_kind.items() for name, array in arrays.items()}
+    named = {f"{kind} {name}": array for kind, arrays in by_kind.items() for name, array in arrays.items()}
+    return _in_float64(named)
+
+
+def _in_float64(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(array, np.float64) for name, array in arrays.items()}
 
 
 def _split(by_kind: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
-    """Parameters and running statistics."""
+    """Tell parameters and running statistics apart."""
     everything = _named(by_kind)
     statistics = {name for name in everything if "running" in name}
     return {
@@ -192,13 +198,14 @@ def _ours(settings: dict, start: gan.State, images: np.ndarray, latents: np.ndar
             if not steps:  # later, the biased statistics matter
                 outputs["samples"] = generate(state.generator, latents[0], False)
             return _Seen(
-                outputs={name: np.float64(value) for name, value in outputs.items()},
-                losses={name: np.float64(losses[name]) for name in losses if name.endswith("_loss")},
-                gradients=_named({kind: weights.to_torch({"params": gradients[kind]}) for kind in _KINDS}),
-                **_split({kind: weights.to_torch(of_kind[kind]) for kind in _KINDS}),
+                outputs=_in_float64(outputs),
+                losses=_in_float64({name: value for name, value in losses.items() if name.endswith("_loss")}),
+                gradients=_named({kind: convert.to_torch({"params": gradients[kind]}) for kind in _KINDS}),
+                **_split({kind: convert.to_torch(of_kind[kind]) for kind in _KINDS}),
             )
 
-        seen, losses = [], {}
+        seen: list[_Seen] = []
+        losses: dict[str, jax.Array] = {}
         for step in range(max(STEPS) + 1):
             if step in STEPS:
                 seen.append(look(step, losses))
@@ -208,7 +215,7 @@ def _ours(settings: dict, start: gan.State, images: np.ndarray, latents: np.ndar
 
 
 def _recording(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-    """The same optimizer, whose state is a pair: its own, and the gradients that it was given last."""
+    """Make the same optimizer with a pair as its state: its own, and the gradients that it was given last."""
 
     def update(gradients, state, params):
         updates, inner = optimizer.update(gradients, state[0], params)
@@ -218,7 +225,7 @@ def _recording(optimizer: optax.GradientTransformation) -> optax.GradientTransfo
 
 
 def _unbiased(kind: str, stats: dict, begun: dict, steps: int, batch: int, image_size: int) -> dict:
-    """The running statistics as they would be if BatchNorm averaged the unbiased variances of its batches."""
+    """Return the running statistics as they would be if BatchNorm averaged the unbiased variances of its batches."""
     kept = _KEPT ** (_PASSES[kind] * steps)
     fair = {}
     for layer, arrays in stats.items():
@@ -232,13 +239,13 @@ def _unbiased(kind: str, stats: dict, begun: dict, steps: int, batch: int, image
 
 def _theirs(settings: dict, start: gan.State, images: np.ndarray, latents: np.ndarray, precision: str) -> list[_Seen]:
     trainer = dcgan.Trainer(**settings)
-    trainer.load(**{kind: weights.to_torch(getattr(start, kind)) for kind in _KINDS})
+    trainer.load(**{kind: convert.to_torch(getattr(start, kind)) for kind in _KINDS})
     dtype = getattr(torch, precision)
     gradients = {}
 
     def note(kind, *_):
-        parameters = trainer.networks[kind].named_parameters()
-        gradients[kind] = {name: weight.grad.detach().clone().cpu().numpy() for name, weight in parameters}
+        found = ((name, weight.grad) for name, weight in trainer.networks[kind].named_parameters())
+        gradients[kind] = {name: grad.detach().clone().cpu().numpy() for name, grad in found if grad is not None}
 
     for kind, network in trainer.networks.items():
         network.to(dtype)
@@ -254,13 +261,14 @@ def _theirs(settings: dict, start: gan.State, images: np.ndarray, latents: np.nd
             generator = copy.deepcopy(trainer.networks["generator"]).eval()
             outputs["samples"] = generator(z[0])
         return _Seen(
-            outputs={name: np.float64(value.cpu()) for name, value in outputs.items()},
-            losses={name: np.float64(value.cpu()) for name, value in losses.items()},
+            outputs=_in_float64({name: value.cpu() for name, value in outputs.items()}),
+            losses=_in_float64({name: value.cpu() for name, value in losses.items()}),
             gradients=_named(gradients),
             **_split(trainer.tensors()),
         )
 
-    seen, losses = [], {}
+    seen: list[_Seen] = []
+    losses: dict[str, torch.Tensor] = {}
     with dcgan.full_precision():
         for step in range(max(STEPS) + 1):
             if step in STEPS:

@@ -51,7 +51,7 @@ class Ratio(NamedTuple):
 
 
 def ratio(one: Result, other: Result) -> Ratio:
-    """Compares two that have raced each other."""
+    """Compare two contenders that have raced each other."""
     turns = [ours / theirs for ours, theirs in zip(one.rates, other.rates, strict=True)]
     return Ratio(one.median / other.median, min(turns), max(turns))
 
@@ -59,7 +59,7 @@ def ratio(one: Result, other: Result) -> Ratio:
 def run(
     contenders: Mapping[str, Contender], *, turns: int, told: Callable[[str], None] = lambda line: None
 ) -> dict[str, Result]:
-    """Lets contenders take turns; they get ready one after the other.
+    """Let contenders take turns; they get ready one after the other.
 
     Args:
         contenders: by name.
@@ -91,12 +91,12 @@ class Racer:
         self.name, self.peak_gib, self._connection = name, 0.0, connection
 
     def start(self) -> None:
-        """Gives it the next turn."""
+        """Give it the next turn."""
         with contextlib.suppress(BrokenPipeError):  # `result` says why
             self._connection.send(True)
 
     def result(self) -> Any:
-        """Waits for what it yields: first what it says of itself, then the rate of each turn."""
+        """Wait for what it yields: first what it says of itself, then the rate of each turn."""
         try:
             value, self.peak_gib, error = self._connection.recv()
         except (EOFError, ConnectionResetError):
@@ -108,7 +108,7 @@ class Racer:
 
 @contextlib.contextmanager
 def started(name: str, contender: Contender) -> Iterator[Racer]:
-    """Starts a contender in a process of its own, which ends with the block."""
+    """Start a contender in a process of its own, which ends with the block."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, contender), name=name)
@@ -126,7 +126,7 @@ def started(name: str, contender: Contender) -> Iterator[Racer]:
 
 @contextlib.contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Sets variables for the processes that are started inside the block."""
+    """Set variables for the processes that are started inside the block."""
     before = dict(os.environ)
     os.environ.update(variables)
     try:
@@ -138,7 +138,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _serve(connection: Connection, contender: Contender) -> None:
-    """Runs a contender until nobody listens."""
+    """Run a contender until nobody listens."""
     try:
         for value in contender.function(**contender.arguments):
             connection.send((value, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, ""))

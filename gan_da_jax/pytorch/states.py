@@ -1,27 +1,28 @@
 """The state of PyTorch's training as a state of ours, optimizers included, and back."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import optax
 import torch
 
 from gan_da_jax import gan
-from gan_da_jax.pytorch import convert as weights
-from gan_da_jax.pytorch import dcgan
+from gan_da_jax.pytorch import convert, dcgan
 
 _MOMENTS = {"mu": "exp_avg", "nu": "exp_avg_sq"}  # Adam's, in optax and in PyTorch
 
 
 def take(trainer: dcgan.Trainer, network: gan.Gan, step: int) -> gan.State:
-    """What `trainer` has come to after `step` updates, as `network`'s state of NumPy arrays."""
-    found = {"step": np.int32(step)}
+    """Take what `trainer` has come to after `step` updates, as `network`'s state of NumPy arrays."""
+    found: dict[str, Any] = {"step": np.int32(step)}
     for kind, tensors in trainer.tensors().items():
-        variables = weights.from_torch(tensors).variables
+        variables = convert.from_torch(tensors).variables
         parameters = dict(trainer.networks[kind].named_parameters())
         moments = {}
         for ours, theirs in _MOMENTS.items():
             arrays = {name: _moment(trainer, kind, weight, theirs) for name, weight in parameters.items()}
-            moments[ours] = weights.from_torch(tensors | arrays).variables["params"]
+            moments[ours] = convert.from_torch(tensors | arrays).variables["params"]
         empty = network.optimizer.init(variables["params"])
         found |= {
             kind: variables,
@@ -31,12 +32,12 @@ def take(trainer: dcgan.Trainer, network: gan.Gan, step: int) -> gan.State:
 
 
 def put(trainer: dcgan.Trainer, state: gan.State) -> None:
-    """Lets `trainer` go on from a state of NumPy arrays."""
-    trainer.load(**{kind: weights.to_torch(getattr(state, kind)) for kind in trainer.networks})
+    """Let `trainer` go on from a state of NumPy arrays."""
+    trainer.load(**{kind: convert.to_torch(getattr(state, kind)) for kind in trainer.networks})
     for kind, network in trainer.networks.items():
         optimizer = getattr(state, f"{kind}_optimizer")
         arrays = {
-            theirs: weights.to_torch({"params": optax.tree_utils.tree_get(optimizer, ours)})
+            theirs: convert.to_torch({"params": optax.tree_utils.tree_get(optimizer, ours)})
             for ours, theirs in _MOMENTS.items()
         }
         for name, weight in network.named_parameters():

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from gan_da_jax.classifiers.registry import scores_by
-from gan_da_jax.metrics.columns import catalogue, value
+from gan_da_jax.metrics.columns import Row, catalogue, value
 from gan_da_jax.metrics.measure import Score
 from gan_da_jax.metrics.over_seeds import choose, join
 from gan_da_jax.runs.arm import Arm
@@ -77,7 +77,7 @@ class Best(NamedTuple):
     """The best checkpoint of each seed, as the score `by` chooses it, with its evaluations joined."""
 
     by: str
-    rows: dict[int, dict[str, Any]]
+    rows: dict[int, Row]
     scores: dict[str, dict[str, Any]]
 
 
@@ -101,7 +101,7 @@ class Standing(NamedTuple):
     best: Best | None
 
     def run(self, seed: int) -> RecordedRun:
-        """The run of one seed."""
+        """Return the run of one seed."""
         return next(run for run in self.arm.runs if run.seed == seed)
 
     @property
@@ -143,13 +143,13 @@ class Board(NamedTuple):
         return list(dict.fromkeys(score for score in (self.scores[0], self.deciding) if score))
 
     def ranked(self, score: Score) -> list[Standing]:
-        """The standings that have this score, from the best mean to the worst; a disputed score's from the highest."""
+        """Rank the standings that have this score, from the best mean to the worst; a disputed one from the highest."""
         having = [standing for standing in self.standings if score.key in standing.scores]
         sign = 1 if score.better == "lower" else -1
         return sorted(having, key=lambda standing: sign * standing.scores[score.key]["mean"])
 
     def candidates(self, score: Score) -> list[Standing]:
-        """The ranked arms that an answer may name: `more` only if it is alone, for real images are no augmentation."""
+        """Rank the arms that an answer may name: `more` only if it is alone, for real images are no augmentation."""
         ranked = self.ranked(score)
         return [standing for standing in ranked if standing.arm.arm.policy != "more"] or ranked
 
@@ -159,13 +159,13 @@ class Board(NamedTuple):
         return self.candidates(self.deciding)[0] if self.deciding else None
 
     def real(self, score: Score) -> float | None:
-        """The score of the real images, averaged over the arms; None if it was not measured."""
+        """Return the score of the real images, averaged over the arms; None if it was not measured."""
         means = [standing.scores[score.real]["mean"] for standing in self.standings if score.real in standing.scores]
         return statistics.fmean(means) if means else None
 
 
 def group(runs: list[RecordedRun]) -> tuple[list[ArmRuns], dict[str, str]]:
-    """Groups runs into arms.
+    """Group runs into arms.
 
     Returns:
         The arms, in the order in which a report shows them; and name -> name of the run it repeats, for each run left
@@ -194,7 +194,7 @@ def group(runs: list[RecordedRun]) -> tuple[list[ArmRuns], dict[str, str]]:
 
 
 def _names(runs: list[RecordedRun]) -> list[str]:
-    """The name of each run's source, with its path where two sources have the same name."""
+    """Name the source of each run, with its path where two sources have the same name."""
     sources = [run.manifest["source"] for run in runs]
     paths: dict[str, set[str]] = {}
     for source in sources:
@@ -206,7 +206,7 @@ def _names(runs: list[RecordedRun]) -> list[str]:
 
 
 def _settings(runs: list[RecordedRun]) -> list[dict[str, Any]]:
-    """The settings of each run that are not as in most of them."""
+    """Return the settings of each run that are not as in most of them."""
     configs = [flat_with_defaults(run.config) for run in runs]
     fields = differing([{field: found for field, found in one.items() if _is_setting(field)} for one in configs])
     usual = {field: Counter(json.dumps(found[field]) for found in fields).most_common(1)[0][0] for field in fields[0]}
@@ -220,15 +220,15 @@ def _is_setting(field: str) -> bool:
 
 
 def differing(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leaves out of flat configs the fields that all of them agree on; None stands for a field that one lacks."""
+    """Leave out of flat configs the fields that all of them agree on; None stands for a field that one lacks."""
     fields = sorted({field for config in configs for field in config})
     kept = [field for field in fields if len({json.dumps(config.get(field), sort_keys=True) for config in configs}) > 1]
     return [{field: config.get(field) for field in kept} for config in configs]
 
 
 def compare(arms: list[ArmRuns]) -> list[Board]:
-    """Puts arms on boards, one for each source and `scored_by`; an arm or board without any score is left out."""
-    found: dict[tuple, list[Standing]] = {}
+    """Put arms on boards, one for each source and `scored_by`; an arm or board without any score is left out."""
+    found: dict[tuple[str, str, str, int, int], list[Standing]] = {}
     for number, arm in enumerate(arms):
         for by, course in pooled(row for run in arm.runs for row in run.scores).items():
             # Seeds that are still behind wait: joining different checkpoints would pass off progress as chance.
@@ -242,4 +242,7 @@ def compare(arms: list[ArmRuns]) -> list[Board]:
 
 def _best(course: list[dict[str, Any]], last: dict[int, dict[str, Any]]) -> Best | None:
     chosen = choose({seed: [row for row in course if row["seed"] == seed] for seed in last})
-    return chosen and Best(*chosen, join(list(chosen[1].values())))
+    if chosen is None:
+        return None
+    by, rows = chosen
+    return Best(by, rows, join(list(rows.values())))

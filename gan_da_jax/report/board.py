@@ -18,7 +18,7 @@ CLOSE = 0.4  # Kendall's tau from which on two orders are called alike: 7 of 10 
 
 
 def account_of(board: Board) -> dict[str, Any]:
-    """Gathers what the page says of one board.
+    """Gather what the page says of one board.
 
     The first score leads. `ranked` holds the arms that have it, from the best, or from the highest where the reading is
     disputed; `rest` the others. `distances` are the scores of which a lower one is better, such as FID and KID, each
@@ -57,7 +57,7 @@ def account_of(board: Board) -> dict[str, Any]:
 
 
 def entries(boards: list[Board]) -> list[dict[str, Any]]:
-    """Makes one entry a board for summary.json: what scored its arms, the verdict, all caveats and the agreement."""
+    """Make one entry a board for summary.json: what scored its arms, the verdict, all caveats and the agreement."""
     return [
         {
             "source": board.source,
@@ -75,7 +75,7 @@ def entries(boards: list[Board]) -> list[dict[str, Any]]:
 
 
 def agreement(board: Board) -> list[tuple[Score, dict[str, Any]]]:
-    """Whether FID and KID put the arms in the order in which a reading of the Inception Score does.
+    """Find whether FID and KID put the arms in the order in which a reading of the Inception Score does.
 
     Returns:
         Each of the two with `arms`, how many arms have both scores, at least `FEWEST`; `tau`, Kendall's, of the means:
@@ -94,18 +94,18 @@ def agreement(board: Board) -> list[tuple[Score, dict[str, Any]]]:
 
 
 def _sets(standing: Standing) -> Iterator[dict[str, Any]]:
-    """The evaluations of the last checkpoint, one a seed and set of samples."""
+    """Yield the evaluations of the last checkpoint, one a seed and set of samples."""
     return (found for row in standing.last.values() for found in row["sets"])
 
 
 def _spread(standing: Standing, score: Score) -> float | None:
-    """The standard deviation over the splits (or subsets) of a score, averaged over sets and seeds."""
+    """Average the standard deviation of a score over the splits (or subsets), over sets and seeds."""
     found = [row[score.key]["std"] for row in standing.last.values() if isinstance(row[score.key], dict)]
     return statistics.fmean(found) if found else None
 
 
 def _chance(board: Board, score: Score) -> float | None:
-    """The standard deviation of a score over sets of samples of one checkpoint, pooled over seeds and arms."""
+    """Pool, over seeds and arms, the standard deviation of a score over sets of samples of one checkpoint."""
     variances = []
     for standing in board.standings:
         for row in standing.last.values():
@@ -116,7 +116,7 @@ def _chance(board: Board, score: Score) -> float | None:
 
 
 def _resampled(standing: Standing) -> dict[str, Any] | None:
-    """The bootstrap interval of the Inception Score, averaged over sets and seeds, and whether the score is outside."""
+    """Average the bootstrap intervals of the Inception Score over sets and seeds; say whether the score is outside."""
     found = [row["inception_score_1_interval"] for row in _sets(standing) if row["inception_score_1_interval"]]
     if not found:
         return None
@@ -125,7 +125,7 @@ def _resampled(standing: Standing) -> dict[str, Any] | None:
 
 
 def _missing(board: Board) -> list[dict[str, Any]]:
-    """Why scores could not be computed: the reason, names of the scores, and the arms, [] where it is all of them."""
+    """Say why scores could not be computed: the reason, names of the scores, and the arms, [] where it is all arms."""
     labels = {score.key: score.label for score in scores_by(board.classifier)} | {"classes": "classes of single images"}
     found: dict[str, dict[str, dict]] = {}
     for standing in board.standings:

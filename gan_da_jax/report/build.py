@@ -32,13 +32,13 @@ class Results(NamedTuple):
 
 
 def gather(workdir: Path) -> Results:
-    """Reads the runs in a folder; a `UserError` if there is none, or a file cannot be understood."""
+    """Read the runs in a folder; a `UserError` if there is none, or a file cannot be understood."""
     arms, left_out = group([read(folder, workdir) for folder in find(workdir)])
     return Results(arms, compare(arms), left_out, study_file.read(workdir, arms))
 
 
 def summary(results: Results) -> dict[str, bytes]:
-    """Makes the files that hold the numbers: their names within the folder -> their bytes."""
+    """Make the files that hold the numbers: their names within the folder -> their bytes."""
     entries = results.entries
     whole = {"format": 1, "arms": entries, "boards": board.entries(results.boards)}
     return {
@@ -48,7 +48,7 @@ def summary(results: Results) -> dict[str, bytes]:
 
 
 def pages(results: Results, title: str) -> dict[str, bytes]:
-    """Makes the page and its charts, likewise; equal files of runs give equal bytes.
+    """Make the page and its charts, likewise; equal files of runs give equal bytes.
 
     Raises:
         UserError: a picture or a file of probabilities of a run cannot be read.
@@ -62,7 +62,7 @@ def pages(results: Results, title: str) -> dict[str, bytes]:
 
 
 def stale(workdir: Path, files: dict[str, bytes]) -> list[Path]:
-    """Finds the charts in a folder that an earlier report drew and this one, with these files, did not."""
+    """Find the charts in a folder that an earlier report drew and this one, with these files, did not."""
     from gan_da_jax.report.charts import choose
 
     folder = workdir / "report"

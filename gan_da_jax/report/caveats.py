@@ -16,7 +16,7 @@ WORSE = 1.1  # how far the last checkpoint's distance may be above the best one'
 
 
 def of_board(board: Board, against: Against) -> list[str]:
-    """All caveats of a board; the last one, about the classifier, always applies.
+    """List all caveats of a board; the last one, about the classifier, always applies.
 
     Caveats about the best arm are left out where it is disputed which arm is best.
 
@@ -85,7 +85,7 @@ def _seeds(board: Board) -> Iterator[str]:
 
 
 def _leakage(board: Board, best: Standing) -> Iterator[str]:
-    """Only the arm's own ops count, beyond what the meter reads where nothing can leak: samples may look odd anyway."""
+    """Count only the arm's own ops, beyond what the meter reads where nothing can leak: samples may look odd anyway."""
     baseline = control(board, best, "none")
     plain = leakage(baseline.sets) if baseline else {}
     own, found = {part.op for part in best.arm.arm.parts}, []
@@ -115,12 +115,15 @@ def _memorisation(best: Standing) -> Iterator[str]:
         )
 
 
-def _duplicate(board: Board, best: Standing, against: dict) -> Iterator[str]:
-    found = against.get("duplicate", {}).get(board.deciding.key, {}).get(best.number)
+def _duplicate(board: Board, best: Standing, against: Against) -> Iterator[str]:
+    score, duplicate = board.deciding, control(board, best, "duplicate")
+    if score is None or duplicate is None:
+        return
+    found = against.get("duplicate", {}).get(score.key, {}).get(best.number)
     if found is not None and (found.ci95 is None or found.ci95[1] >= 0):
         yield (
-            f"{control(board, best, 'duplicate').arm.label}, which only shows originals more often, may do as well: "
-            f"{best.arm.label} differs from it by {signed(found.difference)} in {board.deciding.label}"
+            f"{duplicate.arm.label}, which only shows originals more often, may do as well: "
+            f"{best.arm.label} differs from it by {signed(found.difference)} in {score.label}"
             + (f" (95% interval {signed(found.ci95[0])} to {signed(found.ci95[1])})." if found.ci95 else ".")
         )
 

@@ -10,7 +10,7 @@ Against = dict[str, dict[str, dict[int, Comparison]]]  # policy of the control -
 
 
 def control(board: Board, standing: Standing, policy: str) -> Standing | None:
-    """The arm of this policy that differs from an arm in nothing else; `duplicate` with the same count, or the nearest.
+    """Find the arm of this policy that differs in nothing else; `duplicate` of the same count, or the nearest.
 
     An arm is no control of itself, and `none` is not compared with `duplicate`: that is the same comparison, the other
     way round.
@@ -25,7 +25,7 @@ def control(board: Board, standing: Standing, policy: str) -> Standing | None:
 
 
 def against(board: Board) -> Against:
-    """Compares all arms of a board with their controls, by the last checkpoints.
+    """Compare all arms of a board with their controls, by the last checkpoints.
 
     Returns:
         For each policy of `CONTROLS` that the board has, for each of its scores, the comparisons under the numbers of

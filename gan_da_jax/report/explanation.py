@@ -11,7 +11,7 @@ Agreement = list[tuple[Score, dict[str, Any]]]  # as from `board.agreement`
 
 
 def paragraphs(board: Board, agreement: Agreement) -> list[str]:
-    """Writes the paragraphs, each of which holds for whatever was measured, with one arm or many.
+    """Write the paragraphs, each of which holds for whatever was measured, with one arm or many.
 
     Args:
         board: the board.
@@ -73,7 +73,7 @@ def _distances(board: Board, agreement: Agreement) -> str:
 
 
 def _nearest(board: Board, distances: list[Score]) -> Iterator[str]:
-    """Which arm is nearest to the originals, by each distance."""
+    """Say which arm is nearest to the originals, by each distance."""
     lead, first = board.scores[0], distances[0]
     originals = max(row["real_images"] for standing in board.standings for row in standing.last.values())
     ranked, nearest = board.ranked(lead), board.candidates(first)[0]

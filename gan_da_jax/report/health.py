@@ -13,7 +13,7 @@ FEWEST = 3  # lines of metrics, that is epochs: fewer are a spike
 
 
 def troubles(run: RecordedRun) -> list[str]:
-    """What went wrong in training, each as the rest of a sentence that begins with the run; [] if nothing did."""
+    """Say what went wrong in training, each as the rest of a sentence that begins with the run; [] if nothing did."""
     return [*_diverged(run), *_won(run)]
 
 
@@ -24,7 +24,7 @@ def _diverged(run: RecordedRun) -> Iterator[str]:
 
 
 def _won(run: RecordedRun) -> Iterator[str]:
-    """The longest stretch of epochs in which the mean loss of the discriminator is below `WON`, if it is long."""
+    """Find the longest stretch of epochs in which the mean loss of the discriminator is below `WON`, if it is long."""
     best, first, before = (0, 0.0, 0.0), None, {"step": 0, "epoch": 0.0}
     lines = 0
     for row in run.metrics:

@@ -2,7 +2,7 @@
 
 import base64
 import io
-import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,23 +25,23 @@ class Picture(NamedTuple):
     height: int
 
 
-def embed(path: Path, widest: int = WIDEST) -> Picture:
-    """Reads a picture for the page: a small one as it is, a larger one as a JPEG of at most `widest` pixels across.
+def embed(path: Path) -> Picture:
+    """Read a picture for the page: a small one as it is, a larger one as a JPEG of at most `WIDEST` pixels across.
 
     Raises:
         UserError: the file is not a PNG picture.
     """
-    return _embed(_open(path), widest)
+    return _embed(_open(path), WIDEST)
 
 
 def embed_png(png: bytes) -> Picture:
-    """The same for the bytes of a PNG file, as wide as they are: a figure that consists of pictures."""
+    """Embed the bytes of a PNG file, as wide as they are: a figure that consists of pictures."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
     return _embed(image, image.width)
 
 
 def strip(path: Path, row: int, rows: int) -> np.ndarray:
-    """Reads one row of a picture file that shows `rows` rows of equal height: uint8 [H, W, 3], at most `WIDEST` across.
+    """Read one row of a picture file that shows `rows` rows of equal height: uint8 [H, W, 3], at most `WIDEST` across.
 
     Raises:
         UserError: the file is not a PNG picture, or has fewer pixels than rows.
@@ -74,13 +74,12 @@ def _embed(image: Image.Image, widest: int) -> Picture:
 
 
 def uri(kind: str, data: bytes) -> str:
-    """The data: URI of a file of the media type `kind`."""
+    """Return the data: URI of a file of the media type `kind`."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def frames(folder: Path) -> dict[int, Path]:
-    """Finds the first and the last sample grid in `folder` and some evenly between: step -> file."""
-    found = {int(match[1]): path for path in folder.glob("*.png") if (match := re.fullmatch(r"step_(\d+)", path.stem))}
-    steps = sorted(found)
+def frames(grids: Mapping[int, Path]) -> dict[int, Path]:
+    """Choose the first and the last of a run's sample grids, and some evenly between: step -> file, ascending."""
+    steps = list(grids)
     chosen = dict.fromkeys(round(index) for index in np.linspace(0, len(steps) - 1, FRAMES)) if steps else ()
-    return {steps[index]: found[steps[index]] for index in chosen}
+    return {steps[index]: grids[steps[index]] for index in chosen}

@@ -21,7 +21,7 @@ class Plan(NamedTuple):
 
 
 def read(workdir: Path, arms: list[ArmRuns]) -> Plan | None:
-    """Compares the runs that were found with the plan in `workdir`; None if there is no plan.
+    """Compare the runs that were found with the plan in `workdir`; None if there is no plan.
 
     The plan is {"format": 1, "arms": ["SOURCE/ARM", ...], "seeds": [...], "failed": [{"run", "reason"}, ...]}. The name
     of a run is SOURCE/ARM/seedK.

@@ -34,7 +34,7 @@ COLUMNS = (
 
 
 def entries(boards: list[Board]) -> list[dict[str, Any]]:
-    """Makes one entry for each arm and board: what the arm is, what it was scored by, and its scores.
+    """Make one entry for each arm and board: what the arm is, what it was scored by, and its scores.
 
     `scores` are of the last checkpoints, with their intervals, and `best` of the best ones; `against` holds the
     comparisons with the arms `none` and `duplicate`, `leakage` and `memorisation` the shares of samples.
@@ -70,9 +70,9 @@ def _entry(board: Board, standing: Standing, against: dict[str, dict[str, dict]]
         "scores": standing.scores,
         "best": _best(standing.best),
         "against": {
-            policy: _comparisons(board, standing, policy, by_score)
+            policy: found
             for policy, by_score in against.items()
-            if any(standing.number in comparisons for comparisons in by_score.values())
+            if (found := _comparisons(board, standing, policy, by_score))
         },
         "leakage": leakage(standing.sets),
         "memorisation": memorisation(standing.sets),
@@ -94,16 +94,18 @@ def _best(best: Best | None) -> dict[str, Any] | None:
 
 
 def _comparisons(board: Board, standing: Standing, policy: str, by_score: dict[str, dict]) -> dict[str, Any]:
-    control = str(controls.control(board, standing, policy).arm.arm)
+    control = controls.control(board, standing, policy)
+    if control is None:
+        return {}
     return {
-        key: {**comparisons[standing.number]._asdict(), "control": control}
+        key: {**comparisons[standing.number]._asdict(), "control": str(control.arm.arm)}
         for key, comparisons in by_score.items()
         if standing.number in comparisons
     }
 
 
 def to_csv(entries: list[dict[str, Any]]) -> str:
-    """Writes one line an entry; a number with an interval fills the columns mean, ci95_low, ci95_high and values.
+    """Write one line an entry; a number with an interval fills the columns mean, ci95_low, ci95_high and values.
 
     The columns of a score begin with its key; the scores of the best checkpoint with `best_`; the comparisons with the
     key and `_against_none` or `_against_duplicate`; the shares with `leakage_` and the op, or `memorisation_`.
@@ -152,9 +154,9 @@ def _ends(name: str, ci95: list[float] | None) -> dict[str, float | None]:
 
 
 def to_text(arms: list[ArmRuns], entries: list[dict[str, Any]]) -> str:
-    """Writes one aligned line for each entry, each arm that has none yet, and whatever went wrong in a training."""
-    keys = (*(score.key for score in catalogue()), "real_inception_score")
-    keys = [key for key in keys if any(key in entry["scores"] for entry in entries)]
+    """Write one aligned line for each entry, each arm that has none yet, and whatever went wrong in a training."""
+    columns = (*(score.key for score in catalogue()), "real_inception_score")
+    keys = [key for key in columns if any(key in entry["scores"] for entry in entries)]
     rows = [["source", "arm", "seeds", "epoch", "classifier", "tap", *keys]]
     for entry in entries:
         means = {key: found["mean"] for key, found in entry["scores"].items()}

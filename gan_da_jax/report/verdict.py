@@ -11,7 +11,7 @@ BASELINE = "training on the originals alone (`none`)"
 
 
 def statements(board: Board, against: Against) -> list[str]:
-    """The three statements; each holds for whatever was measured, with one arm, one seed or disputed scores only.
+    """Write the three statements; each holds for whatever was measured, with one arm, one seed or disputed scores only.
 
     Args:
         board: the board.
@@ -57,7 +57,7 @@ def _best(board: Board, candidates: list[Standing]) -> str:
 
 
 def _readings(board: Board, best: Standing, *, whose: str) -> str:
-    """The Inception Score of the best arm in both readings, beside the baseline's and the real images'."""
+    """Give the Inception Score of the best arm in both readings, beside the scores of the baseline and real images."""
     score = board.scores[0]
     if score.better != "disputed" or score.key not in best.scores:
         return ""
@@ -122,7 +122,7 @@ def _claim(board: Board, candidates: list[Standing], against: Against) -> str:
 
 
 def _many(score: Score, compared: dict[int, Comparison]) -> str:
-    """What can be said where no one arm is to be compared with the baseline."""
+    """Say what can be said where there is no one arm to compare with the baseline."""
     number, claimed = len(compared), sum(found.claimed for found in compared.values())
     if not any(found.enough for found in compared.values()):
         most = max(len(found.seeds) for found in compared.values())
@@ -138,7 +138,7 @@ def _many(score: Score, compared: dict[int, Comparison]) -> str:
 
 
 def _seeds(arms: int) -> str:
-    """How many seeds a claim about one of these arms needs."""
+    """Say how many seeds a claim about one of these arms needs."""
     return f"A rank test over {_arms(arms)} needs at least {seeds_needed(arms)} seeds to reach p = {LEVEL}."
 
 

@@ -7,6 +7,7 @@ from typing import Self
 from ml_collections import ConfigDict
 
 from gan_da_jax.augment import policy
+from gan_da_jax.augment.policy import Part
 from gan_da_jax.errors import UserError
 from gan_da_jax.runs.config import augmented_count
 
@@ -25,18 +26,20 @@ class Arm:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads `POLICY@COUNT` or `none`; a `UserError` if it is neither."""
+        """Read `POLICY@COUNT` or `none`; a `UserError` if it is neither."""
         if text == "none":
             return cls("none", 0)
         words, _, count = str(text).rpartition("@")
         if not (words and count.isdecimal()) or words == "none":
-            raise UserError(f"config.study.arms: {text!r} is not an arm; write POLICY@COUNT, as in hflip@1000, or none")
+            raise UserError(
+                f"config.study.arms: {text!r} is not an arm; write POLICY@COUNT, as in 'hflip@1000', or 'none'"
+            )
         policy.parse(words)
         return cls(words, int(count))
 
     @classmethod
     def of(cls, config: ConfigDict) -> Self:
-        """The arm that a run's config describes."""
+        """Return the arm that a run's config describes."""
         return cls(config.augment.policy, augmented_count(config))
 
     def __str__(self) -> str:
@@ -48,18 +51,18 @@ class Arm:
         return self.policy == "none"
 
     @property
-    def parts(self) -> tuple[policy.Part, ...]:
+    def parts(self) -> tuple[Part, ...]:
         """The ops with their arguments; () of the baseline. Two arms with equal parts and counts are the same arm."""
         return policy.parse(self.policy)
 
     def apply(self, config: ConfigDict) -> None:
-        """Writes the arm into a run's config; the baseline leaves `augment.count`, which is then of no effect."""
+        """Write the arm into a run's config; the baseline leaves `augment.count`, which then has no effect."""
         config.augment.policy = self.policy
         if not self.baseline:
             config.augment.count = self.count
 
     def folder(self, source: str, seed: int) -> str:
-        """The name of its run within the folder of a study, SOURCE/ARM/seedK."""
+        """Name the folder of its run within the folder of a study: SOURCE/ARM/seedK."""
         return f"{source}/{self}/seed{seed}"
 
 
@@ -67,5 +70,5 @@ BASELINE = Arm("none", 0)
 
 
 def sibling(workdir: Path, arm: Arm) -> Path:
-    """The workdir of another arm with the same source and seed, where `workdir` is a run of a study."""
+    """Return the workdir of another arm with the same source and seed; `workdir` must be a run of a study."""
     return workdir.absolute().parents[1] / str(arm) / workdir.absolute().name

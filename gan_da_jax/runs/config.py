@@ -50,7 +50,7 @@ _RANGES = {
     "seed": Range(0, 2**32 - 1),
     "data.count": Range(1, 10**8),
     "data.resident_mb": Range(0, 10**9),
-    "augment.count": Range(1, 10**8, "or set augment.policy to none"),
+    "augment.count": Range(1, 10**8, "or set config.augment.policy to 'none'"),
     "model.latent_dim": Range(1, 2**16),
     "model.width": Range(1, 2**12),
     "train.batch_size": Range(2, 2**16, "since BatchNorm needs two images"),
@@ -80,7 +80,7 @@ _MOST_STEPS = 2**31 - 1  # a step is an int32 on the device
 
 
 def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields ("data.count", 1000) and so on for every field of a nested mapping."""
+    """Yield ("data.count", 1000) and so on for every field of a nested mapping."""
     for name, value in config.items():
         if hasattr(value, "items"):
             yield from flatten(value, f"{prefix}{name}.")
@@ -89,14 +89,14 @@ def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def require_field(name: str) -> None:
-    """Raises a `UserError` unless `name`, as in `train.epochs`, is a field; it names the one that may be meant."""
+    """Raise a `UserError` unless `name`, as in `train.epochs`, is a field; it names the one that may be meant."""
     known = dict(flatten(default.get_config()))
     if name not in known:
         raise UserError(f"config.{name} is not a field: {did_you_mean(name, known)}configs/default.py lists them all")
 
 
 def check(config: ConfigDict) -> None:
-    """Raises a `UserError` that names the first field that is unknown, missing, of a wrong type or impossible."""
+    """Raise a `UserError` that names the first field that is unknown, missing, of a wrong type or impossible."""
     fields = _typed_fields(config)
     _check_values(fields)
     network = NETWORKS[config.model.name]
@@ -115,7 +115,7 @@ def check(config: ConfigDict) -> None:
 
 
 def _typed_fields(config: ConfigDict) -> dict[str, Any]:
-    """The fields of a config, flat, each of the type that it has in configs/default.py."""
+    """Return the fields of a config, flat, each of the type that it has in configs/default.py."""
     fields, known = dict(flatten(config)), dict(flatten(default.get_config()))
     for name in fields:
         require_field(name)
@@ -135,13 +135,13 @@ def _typed_fields(config: ConfigDict) -> dict[str, Any]:
 
 
 def _check_values(fields: dict[str, Any]) -> None:
-    """Holds each field by itself against the tables above."""
+    """Hold each field by itself against the tables above."""
     for name, kind in _LISTS.items():
         for value in fields[name]:
             if type(value) is not kind:
                 raise UserError(f"config.{name} names {value!r}; each of its values must be of type {kind.__name__}")
-    for name, allowed in _CHOICES.items():
-        _require_one_of(allowed, name, fields)
+    for name, choices in _CHOICES.items():
+        _require_one_of(choices, name, fields)
     for name, allowed in _RANGES.items():
         if fields[name] < allowed.least and name != "augment.count":  # which has no effect where there is no policy
             raise UserError(_too_low(name, fields[name]))
@@ -191,30 +191,30 @@ def _check_budget(config: ConfigDict) -> None:
 
 
 def wanted_classes(config: ConfigDict) -> tuple[int, ...]:
-    """The numbers of the classes that `evaluate.classes` names, none if empty; a `UserError` if one is unknown."""
+    """Return the numbers of the classes that `evaluate.classes` names, () if empty; a `UserError` if one is unknown."""
     asked = [name for name in config.evaluate.classes.split(",") if name.strip()]
     return classes.select(asked, CLASSIFIERS[config.evaluate.classifier].classes) if asked else ()
 
 
 def source_name(config: ConfigDict) -> str:
-    """What people call the source of a config's originals: the data set, the last part of the path, or `faces`."""
+    """Name the source of a config's originals as people do: the data set, the last part of the path, or `faces`."""
     data = config.data
     path = Path(os.path.expanduser(data.path)).resolve().name.removesuffix(".zip") if data.path else data.source
     return data.dataset or path
 
 
 def augmented_count(config: ConfigDict) -> int:
-    """The number of augmented images of a config's data set: 0 without a policy."""
+    """Return the number of augmented images of a config's data set: 0 without a policy."""
     return config.augment.count if policy.parse(config.augment.policy) else 0
 
 
 def flat_with_defaults(config: dict) -> dict[str, Any]:
-    """The fields of a config that a run keeps, flat; those that it does not know yet have their defaults."""
+    """Return the fields of a config that a run keeps, flat; fields that it does not know yet have their defaults."""
     return dict(flatten(default.get_config())) | dict(flatten(config))
 
 
 def restored(config: dict) -> ConfigDict:
-    """The config that a run keeps in its config.json; a `UserError` if it is none that could have been given."""
+    """Restore the config that a run keeps in its config.json; a `UserError` if nobody could have given it."""
     found = default.get_config()
     try:
         for name, value in flat_with_defaults(config).items():
@@ -226,7 +226,7 @@ def restored(config: dict) -> ConfigDict:
 
 
 def differences(old: dict, new: dict) -> list[str]:
-    """Names the fields that differ between two configs and make another run of it, as in `seed (0, now 1)`."""
+    """Name the fields that differ between two configs and make another run, as in `seed (0, now 1)`."""
     before, after = flat_with_defaults(old), dict(flatten(new))
     if before.get("augment.policy") == after.get("augment.policy") == "none":
         before["augment.count"] = after["augment.count"]  # of no effect
@@ -240,12 +240,12 @@ def differences(old: dict, new: dict) -> list[str]:
 
 
 def generator_workdir(config: ConfigDict, workdir: Path) -> Path:
-    """Where the run lives whose GAN makes the images of the op `generated`."""
+    """Return the workdir of the run whose GAN makes the images of the op `generated`."""
     return Path(config.augment.generator) if config.augment.generator else workdir / "generator"
 
 
 def generator_config(config: ConfigDict) -> ConfigDict:
-    """The config of that run: the same, on the originals alone."""
+    """Return the config of the run whose GAN makes `generated` images: the same, on the originals alone."""
     base = config.copy_and_resolve_references()
     with base.unlocked():
         base.augment = default.get_config().augment

@@ -29,7 +29,7 @@ _DETERMINISTIC = "--xla_gpu_deterministic_ops"
 
 
 def current() -> dict[str, Any]:
-    """The environment of this process.
+    """Describe the environment of this process.
 
     Returns:
         `versions` of packages; `backend`, the names of all `devices`, their `kind` (of CPUs with the number of cores
@@ -51,12 +51,12 @@ def current() -> dict[str, Any]:
 
 
 def digest(environment: dict[str, Any]) -> str:
-    """The SHA-256 that stands for an environment in the lines of a run's files; 64 hex digits."""
+    """Return the SHA-256 that stands for an environment in the lines of a run's files; 64 hex digits."""
     return io.seal(environment)["sha256"]
 
 
 def recorded(config_json: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The environments that a run's config.json names, by their hashes; the last one comes first.
+    """Return the environments that a run's config.json names, by their hashes; the last one comes first.
 
     Whatever the file holds beside the config is the environment, so that one with other keys, of an older or a newer
     version, keeps its hash.
@@ -66,7 +66,7 @@ def recorded(config_json: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def nondeterminism(environment: dict[str, Any]) -> str:
-    """Why an environment may give other bits each time, in words; "" if it does not.
+    """Say why an environment may give other bits each time; "" if it does not.
 
     On GPUs, XLA picks kernels by their speed of the moment, and some of them add in the order in which threads end. One
     flag forbids both (https://openxla.org/xla/determinism).
@@ -80,7 +80,7 @@ def nondeterminism(environment: dict[str, Any]) -> str:
 
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What differs between two environments, as in `versions.jax (0.10.1, now 0.10.2)`."""
+    """Name what differs between two environments, as in `versions.jax (0.10.1, now 0.10.2)`."""
     before, after = _flat(then), _flat(now)
     return [
         f"{name} ({before.get(name)}, now {after.get(name)})"
@@ -90,7 +90,7 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def _flat(environment: dict[str, Any]) -> dict[str, Any]:
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in environment.items():
         flat |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
     return flat

@@ -39,7 +39,7 @@ class Folder:
     """
 
     def __init__(self, workdir: Path):
-        """Names the files in `workdir`; reads none."""
+        """Name the files in `workdir`; read none."""
         self.workdir = workdir
         self.config_json = workdir / "config.json"
         self.dataset = workdir / "dataset"
@@ -59,31 +59,31 @@ class Folder:
         return self.manifest.exists()
 
     def saved(self) -> list[int]:
-        """The steps of the finished checkpoints, ascending."""
+        """List the steps of the finished checkpoints, ascending."""
         return checkpoint.steps(self.checkpoints)
 
     def read_config_json(self) -> dict[str, Any]:
-        """Reads config.json, the `config` of the run and its environments; a `UserError` if it is no such file."""
+        """Read config.json, the `config` of the run and its environments; a `UserError` if it is no such file."""
         found = io.read_json(self.config_json)
         schemas.require(found, schemas.CONFIG, str(self.config_json))
         return found
 
     def pool(self, name: str) -> Path:
-        """The file of the images of a pool, such as `originals`."""
+        """Return the file of the images of a pool, such as `originals`."""
         return self.dataset / f"{name}.npy"
 
     def sample_grids(self) -> dict[int, Path]:
-        """The sample grids of checkpoints, by their steps, ascending."""
+        """Find the sample grids of checkpoints, by their steps, ascending."""
         named = {path.stem.removeprefix("step_"): path for path in (self.workdir / "samples").glob("step_*.png")}
         return {int(step): named[step] for step in sorted(filter(str.isdecimal, named), key=int)}
 
     def noted_states(self) -> dict[int, str]:
-        """The hash of the state at each checkpoint that metrics.jsonl notes, by its step."""
+        """Read the hash of the state at each checkpoint that metrics.jsonl notes, by its step."""
         return {row["step"]: row["state_sha256"] for row in io.read_jsonl(self.metrics) if "state_sha256" in row}
 
     @contextlib.contextmanager
     def alone(self, *, wait: bool = False, name: str = ".lock") -> Iterator[None]:
-        """Keeps other processes out of the folder inside the block.
+        """Keep other processes out of the folder inside the block.
 
         Args:
             wait: whether to wait for another process that is in there already, instead of an `Occupied`.
@@ -100,27 +100,41 @@ class Folder:
             yield
 
     def sweep(self) -> None:
-        """Removes the temporary files that killed processes have left."""
+        """Remove the temporary files that killed processes have left."""
         io.sweep(self.workdir, self.dataset, *(self.workdir / folder for folder in SHOWN))
 
     def described(self) -> dict[str, str]:
-        """The hashes of the files that say what the run is trained on; those of the images are in the manifest."""
+        """Hash the files that say what the run is trained on, but not the images, whose hashes are in the manifest."""
         files = (self.manifest, self.preview)
         return {file.relative_to(self.workdir).as_posix(): io.file_sha256(file) for file in files if file.is_file()}
 
 
-def stem(step: int) -> str:
-    """What the names of the pictures of a checkpoint begin with."""
+def _stem(step: int) -> str:
     return f"step_{step:08d}"
 
 
 def samples_name(step: int) -> str:
-    """The sample grid of a checkpoint, by its name within the folder of a run."""
-    return f"samples/{stem(step)}.png"
+    """Name the sample grid of a checkpoint within the folder of a run."""
+    return f"samples/{_stem(step)}.png"
+
+
+def certainty_name(step: int, classifier: str) -> str:
+    """Name the picture of the samples that a classifier is most and least sure of, likewise."""
+    return f"certainty/{_stem(step)}_{classifier}.png"
+
+
+def memorisation_name(step: int) -> str:
+    """Name the picture of the samples most like copies, likewise."""
+    return f"memorisation/{_stem(step)}.png"
+
+
+def probabilities_name(step: int | None, classifier: str) -> str:
+    """Name the file of the class probabilities of a checkpoint's samples, of the originals if `step` is None."""
+    return f"probabilities/{'originals' if step is None else _stem(step)}_{classifier}.npz"
 
 
 def is_run(workdir: Path) -> bool:
-    """Whether a run lives in a folder."""
+    """Say whether a run lives in a folder."""
     return (workdir / "config.json").is_file()
 
 
@@ -133,14 +147,14 @@ class Run(Folder):
     """
 
     def __init__(self, config: ConfigDict, workdir: Path):
-        """Takes a config that `config.check` accepts."""
+        """Take a config that `config.check` accepts."""
         super().__init__(workdir)
         self.config = config
         self.schedule = schedule.of(config)
 
     @classmethod
     def open(cls, workdir: Path) -> Self:
-        """The run that a folder holds, with the config that it records; a `UserError` if there is none."""
+        """Open the run that a folder holds, with the config that it records; a `UserError` if there is none."""
         return cls(restored(Folder(workdir).read_config_json()["config"]), workdir)
 
     @property
@@ -154,7 +168,7 @@ class Run(Folder):
         return self.schedule.steps in self.saved()
 
     def check(self) -> None:
-        """Raises a `UserError` where the folder cannot be this run's: another run's, of edited files, or no folder."""
+        """Raise a `UserError` where the folder cannot be this run's: another run's, of edited files, or no folder."""
         place = next(place for place in (self.workdir, *self.workdir.absolute().parents) if place.exists())
         if not place.is_dir():
             raise UserError(f"--workdir={self.workdir}: {place} is not a folder; choose another workdir")
@@ -169,7 +183,7 @@ class Run(Folder):
         schemas.rows(self.scores, schemas.SCORES)
 
     def claim(self) -> None:
-        """Writes config.json, the resolved config with the environment; a folder that fails `check` is left alone.
+        """Write config.json, the resolved config with the environment; a folder that fails `check` is left alone.
 
         The environments that the run was worked on in before are kept as `earlier`, for its lines name them by hash.
         """
@@ -177,7 +191,7 @@ class Run(Folder):
         self._record(json.loads(self.config.to_json()))
 
     def visit(self) -> str:
-        """Notes in config.json that work goes on in this environment; returns the hash that stands for it."""
+        """Note in config.json that work goes on in this environment; return the hash that stands for it."""
         self._record(self.read_config_json()["config"])
         return environment.digest(environment.current())
 
@@ -196,7 +210,7 @@ class Run(Folder):
             ) from None
 
     def saved_state(self, step: int) -> gan.State:
-        """Reads the state at a checkpoint, and proves it by the hash that metrics.jsonl notes.
+        """Read the state at a checkpoint, and prove it by the hash that metrics.jsonl notes.
 
         Raises:
             checkpoint.Damaged: it cannot be read, or is not what was saved.
@@ -207,7 +221,7 @@ class Run(Folder):
         return state
 
     def newest_state(self) -> gan.State | None:
-        """Reads the newest checkpoint that is what was saved; warns of damaged ones, and sets them aside.
+        """Read the newest checkpoint that is what was saved; warn of damaged ones, and set them aside.
 
         None if there is no such checkpoint: then training starts from the beginning.
         """
@@ -220,14 +234,14 @@ class Run(Folder):
         return None
 
     def trained_state(self, step: int) -> gan.State:
-        """Reads the state at a checkpoint for whoever does not train; a `UserError` if it is not what was saved."""
+        """Read the state at a checkpoint for whoever does not train; a `UserError` if it is not what was saved."""
         try:
             return self.saved_state(step)
         except checkpoint.Damaged as error:
             raise UserError(f"{error}; delete that folder and the ones of later steps, and train again") from error
 
     def drop_extras(self) -> None:
-        """Removes the checkpoints of interruptions, and their sample grids, once a planned one is later.
+        """Remove the checkpoints of interruptions, and their sample grids, once a planned one is later.
 
         They have served their purpose, and a run that was not interrupted has none. Scored ones, planned before
         `train.checkpoint_every` was changed, keep the place of their scores in the curves; `drop_scored` removes them.
@@ -241,12 +255,12 @@ class Run(Folder):
                 (self.workdir / samples_name(step)).unlink(missing_ok=True)
 
     def drop_scored(self, best: set[int]) -> None:
-        """Removes checkpoints that are scored, but for the newest `train.keep`, and the `best`."""
+        """Remove checkpoints that are scored, but for the newest `train.keep`, and the `best`."""
         saved, scored = self.saved(), self._scored()
         for step in saved[: -self.config.train.keep]:
             if step in scored and step not in best:
                 checkpoint.delete(self.checkpoints, step)
 
     def _scored(self) -> set[int]:
-        """The steps that scores.jsonl has lines of."""
+        """Return the steps that scores.jsonl has lines of."""
         return {row["step"] for row in io.read_jsonl(self.scores) if "step" in row}

@@ -14,7 +14,7 @@ from gan_da_jax.training import sampling
 
 
 def dcgan_settings(config: ConfigDict) -> dict[str, Any]:
-    """What describes a config's GAN in any framework, but for the dtype that it computes in."""
+    """Return what describes a config's DCGAN in any framework, but for the dtype that it computes in."""
     return dict(
         image_size=config.data.image_size,
         latent_dim=config.model.latent_dim,
@@ -25,7 +25,7 @@ def dcgan_settings(config: ConfigDict) -> dict[str, Any]:
 
 
 def network(config: ConfigDict) -> gan.Gan:
-    """The networks that a config describes, the same object for equal configs."""
+    """Return the networks that a config describes, the same object for equal configs."""
     return _network(**dcgan_settings(config), name=config.model.name, loss=config.train.loss, dtype=config.model.dtype)
 
 
@@ -33,7 +33,7 @@ _network = functools.lru_cache(maxsize=8)(gan.create)  # one object, so that wha
 
 
 def initial_state(config: ConfigDict) -> gan.State:
-    """The state before the first step, whole on every device."""
+    """Make the state before the first step, whole on every device."""
     return parallel.replicate(_first(network(config))(prng.stream(config.seed, "init")))
 
 
@@ -45,7 +45,7 @@ def _first(network: gan.Gan) -> Callable[[jax.Array], gan.State]:
 
 
 def abstract_state(config: ConfigDict) -> gan.State:
-    """The shapes, dtypes and placement of a state, without computing one."""
+    """Return the shapes, dtypes and placement of a state, without computing one."""
     return parallel.abstract(_shapes(network(config)))
 
 
@@ -55,19 +55,19 @@ def _shapes(network: gan.Gan) -> gan.State:
 
 
 def zero_state(config: ConfigDict, *, step: int) -> gan.State:
-    """A state of zeros after `step` steps, whole on every device, whose place another one is to take."""
+    """Make a state of zeros after `step` steps, whole on every device, as a place for another one."""
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), abstract_state(config))
     return parallel.replicate(zeros.replace(step=np.int32(step)))
 
 
 def resident_bytes(config: ConfigDict) -> float | None:
-    """The bytes of images that a device may hold; None for any number."""
+    """Return how many bytes of images a device may hold; None for any number."""
     memory = parallel.memory()
     automatic = memory and memory / 2
     return config.data.resident_mb * 1e6 or automatic
 
 
 def sample_grid(config: ConfigDict, generator: Any) -> np.ndarray:
-    """What a generator's variables make of a run's 64 fixed latent vectors, uint8 [H, W, 3]."""
+    """Draw what a generator's variables make of a run's 64 fixed latent vectors: uint8 [H, W, 3]."""
     fixed = sampling.latents(seed=config.seed, stream="grid", count=64, latent_dim=config.model.latent_dim)
     return sampling.grid(sampling.sampler(network(config))(generator, fixed), columns=8)

@@ -42,7 +42,7 @@ class Planned(NamedTuple):
 
 
 def arms(config: ConfigDict) -> tuple[Arm, ...]:
-    """The arms of a study, controls included; on the command line commas may stand between them, without quotes.
+    """List the arms of a study, controls included; on the command line commas may stand between them, without quotes.
 
     Raises:
         UserError: none, one that is named twice, or one that cannot be read.
@@ -61,7 +61,7 @@ def arms(config: ConfigDict) -> tuple[Arm, ...]:
 
 
 def plan(config: ConfigDict, workdir: Path) -> list[Planned]:
-    """The runs of a study: source by source, seed by seed, so that what they share is made once and found again.
+    """Plan the runs of a study: source by source, seed by seed, so that what they share is made once and found again.
 
     Within a seed come first the originals alone, whose GAN makes the `generated` images of the other arms.
 
@@ -93,7 +93,7 @@ def plan(config: ConfigDict, workdir: Path) -> list[Planned]:
 
 
 def select(planned: list[Planned], *, only: str | None, index: int | None) -> list[Planned]:
-    """The runs of one arm, all seeds: `only` is ARM or SOURCE/ARM, `index` counts the arms, source by source.
+    """Select the runs of one arm, all seeds: `only` is ARM or SOURCE/ARM, `index` counts the arms, source by source.
 
     Raises:
         UserError: both are given, or there is no such arm.
@@ -113,7 +113,7 @@ def select(planned: list[Planned], *, only: str | None, index: int | None) -> li
 
 
 def _require_once(field: str, values: tuple | list) -> None:
-    """Refuses a list of the config that is empty or names a value twice."""
+    """Refuse a list of the config that is empty or names a value twice."""
     for value in values:
         if list(values).count(value) > 1:
             raise UserError(f"config.study.{field} names {value} twice")
@@ -122,7 +122,7 @@ def _require_once(field: str, values: tuple | list) -> None:
 
 
 def _sources(config: ConfigDict) -> Iterator[ConfigDict]:
-    """The config once for each source."""
+    """Yield the config once for each source."""
     for entry in config.study.sources or (None,):
         single = config.copy_and_resolve_references()
         if entry is not None:

@@ -55,7 +55,7 @@ class RecordedRun(NamedTuple):
 
 
 def find(workdir: Path) -> list[Path]:
-    """Finds the folders of runs: `workdir` itself, or folders up to three levels below it, in order.
+    """Find the folders of runs: `workdir` itself, or folders up to three levels below it, in order.
 
     The folder of a run is not searched for further runs.
 
@@ -82,7 +82,7 @@ def find(workdir: Path) -> list[Path]:
 
 
 def read(folder: Path, root: Path) -> RecordedRun:
-    """Reads the run in `folder` and names it relative to `root`.
+    """Read the run in `folder` and name it relative to `root`.
 
     Raises:
         UserError: a file is damaged, holds something else than a run writes, or contradicts another file.
@@ -110,7 +110,7 @@ def read(folder: Path, root: Path) -> RecordedRun:
 
 
 def printable(value: Any) -> Any:
-    """Makes all texts in a JSON value printable: names of files need not be valid text."""
+    """Make all texts in a JSON value printable: names of files need not be valid text."""
     match value:
         case str():
             return shown(value)
@@ -122,12 +122,12 @@ def printable(value: Any) -> Any:
 
 
 def scored_by(row: dict[str, Any]) -> ScoredBy:
-    """What a row of scores was measured with: classifier, tap, samples, splits. Only equal ones may be compared."""
+    """Return what measured a row of scores: classifier, tap, samples, splits. Only equal ones may be compared."""
     return row["classifier"], row["tap"], row["samples"], row["splits"]
 
 
 def pooled(rows: Iterable[dict[str, Any]]) -> dict[ScoredBy, list[dict[str, Any]]]:
-    """Pools the sets of samples of each checkpoint and seed, see `over_seeds.pool`, apart for each `scored_by`."""
+    """Pool the sets of samples of each checkpoint and seed, see `over_seeds.pool`, apart for each `scored_by`."""
     found: dict[ScoredBy, dict[tuple[int, int], list[dict]]] = {}
     for row in rows:
         found.setdefault(scored_by(row), {}).setdefault((row["seed"], row["step"]), []).append(row)
@@ -135,7 +135,7 @@ def pooled(rows: Iterable[dict[str, Any]]) -> dict[ScoredBy, list[dict[str, Any]
 
 
 def best_steps(rows: Iterable[dict[str, Any]]) -> set[int]:
-    """The steps of a run's best checkpoints: one for each `scored_by` that measured a score which can choose.
+    """Return the steps of a run's best checkpoints: one for each `scored_by` that measured a score which can choose.
 
     Args:
         rows: the scores of one run, as in `RecordedRun.scores`.
@@ -149,12 +149,12 @@ def _evaluation(row: dict[str, Any]) -> tuple:
 
 
 def _newest_weights(rows: list[dict]) -> list[dict]:
-    """Keeps, of each `scored_by`, the rows made with the weights it had last: one number never mixes two files."""
+    """Keep, of each `scored_by`, the rows made with the weights it had last: one number never mixes two files."""
     newest = {scored_by(row): row["weights_sha256"] for row in rows}
     return [row for row in rows if row["weights_sha256"] == newest[scored_by(row)]]
 
 
 def _last_of_each(rows: Iterable[dict], identity: Callable[[dict], Any]) -> list[dict]:
-    """Sorts the rows by identity; of rows written again after a restart, only the last one is kept."""
+    """Sort the rows by identity; of rows written again after a restart, only the last one is kept."""
     unique = {identity(row): row for row in rows}
     return [unique[key] for key in sorted(unique)]

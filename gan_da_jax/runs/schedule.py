@@ -30,13 +30,13 @@ class Schedule:
     checkpoints: tuple[int, ...]
 
     def position(self, step: int) -> dict[str, Any]:
-        """Where a step lies: `step`, `epoch` (passes over the data set) and `kimg` (thousands of images shown)."""
+        """Say where a step lies: `step`, `epoch` (passes over the data set) and `kimg` (thousands of images shown)."""
         shown = step * self.batch_size
         return {"step": step, "epoch": round(shown / self.images, 4), "kimg": round(shown / 1000, 4)}
 
 
 def of(config: ConfigDict) -> Schedule:
-    """Derives the schedule of a checked config."""
+    """Derive the schedule of a checked config."""
     train, batch = config.train, config.train.batch_size
     images = config.data.count + augmented_count(config)
     steps = order.steps_of(kimg=train.kimg, epochs=train.epochs, images=images, batch_size=batch)

@@ -1,4 +1,4 @@
-"""audit: verifies a finished run, or a study and its report, from the files; writes the findings to audit.json."""
+"""audit: verify a finished run, or a study and its report, from the files; write the findings to audit.json."""
 
 import contextlib
 import tempfile
@@ -12,7 +12,7 @@ from gan_da_jax.audit import checks
 from gan_da_jax.audit.finding import DIFFERS, UNCHECKED, Finding
 from gan_da_jax.audit.recomputed import Recomputed, carried_classifier
 from gan_da_jax.audit.recorded import Recorded
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers import registry
 from gan_da_jax.errors import Failure, UserError
 from gan_da_jax.files import io
 from gan_da_jax.pipeline import pools
@@ -23,7 +23,7 @@ from gan_da_jax.verbs.verb import WORKDIR, Flag, Verb
 
 
 def main(workdir: Path, *, step: int | None = None, bundle: Path | None = None, dry_run: bool = False) -> None:
-    """Audits the run in `workdir`, or all runs in its subfolders, and what is said of them.
+    """Audit the run in `workdir`, or all runs in its subfolders, and what is said of them.
 
     Everything is computed anew: nothing that commands keep for each other is used, but weights, whose hash the scores
     tell. Only audit.json is written.
@@ -46,7 +46,9 @@ def main(workdir: Path, *, step: int | None = None, bundle: Path | None = None, 
     with _anew() as cache:
         runs = [Recorded(folder) for folder in folders]
         for by in (row["trained_by"] for one in runs for row in one.metrics if "trained_by" in row):
-            raise UserError(f"{workdir} holds a run that was trained by {by}: an audit can only do ours again")
+            raise UserError(
+                f"{workdir} holds a run that was trained by {by}: an audit can only repeat training by this package"
+            )
         stretches = {one.workdir: one.stretch(step) for one in runs}
         for folder, (start, end) in stretches.items():
             chosen = "by chance" if step is None else "as asked"
@@ -68,8 +70,8 @@ def main(workdir: Path, *, step: int | None = None, bundle: Path | None = None, 
 
 @contextlib.contextmanager
 def _anew() -> Iterator[Path]:
-    """A cache for this audit alone; the one of compiled programs is left out."""
-    kept = jax.config.jax_enable_compilation_cache
+    """Make a cache for this audit alone; the cache of compiled programs is not used."""
+    kept = jax.config.values["jax_enable_compilation_cache"]
     pools.read.cache_clear()
     jax.config.update("jax_enable_compilation_cache", False)
     try:
@@ -80,7 +82,7 @@ def _anew() -> Iterator[Path]:
 
 
 def _runs(workdir: Path) -> list[Path]:
-    """The folders of the runs; those that a study has noted as failed are left out."""
+    """Find the folders of the runs, without the runs that a study has noted as failed."""
     if is_run(workdir):
         return [workdir]
     failed = checks.failed(workdir)
@@ -88,7 +90,7 @@ def _runs(workdir: Path) -> list[Path]:
         print(f"{workdir / name} is left out: study.json says that it failed")
     folders = [folder for folder in find(workdir) if _name(folder, workdir) not in failed]
     if not folders:
-        raise UserError(f"{workdir} holds no run that has not failed: study again, then audit")
+        raise UserError(f"{workdir} holds failed runs only: give the study command again, then audit")
     return folders
 
 
@@ -97,7 +99,7 @@ def _name(folder: Path, workdir: Path) -> str:
 
 
 def _print_all(findings: Iterator[Finding], where: Path) -> list[Finding]:
-    """Does all checks, and prints a table of them."""
+    """Do all checks, and print a table of them."""
     found = list(findings)
     rows = [f"  {finding.check:18} {finding.result:12} {finding.detail}" for finding in found]
     print("\n".join([f"{where}:", *rows]), flush=True)
@@ -105,7 +107,7 @@ def _print_all(findings: Iterator[Finding], where: Path) -> list[Finding]:
 
 
 def _end(workdir: Path, found: dict[str, list[Finding]], steps: dict[str, int]) -> None:
-    """Writes audit.json, and says how it ended; a `Failure` if anything differs."""
+    """Write audit.json, and say how it ended; a `Failure` if anything differs."""
     every = [(name, finding) for name, findings in found.items() for finding in findings]
     differing = [(name, finding) for name, finding in every if finding.result == DIFFERS]
     io.write_json(
@@ -137,8 +139,8 @@ def _bundle(path: Path, workdir: Path, runs: list[Recorded], stretches: dict[Pat
         if is_run(own):
             needed[own] = set(Folder(own).saved()[-1:])
         for name in {row["classifier"] for row in one.scores}:
-            kept, carried = classifiers.trained_here(name), carried_classifier(one.workdir, name)
-            if kept is not None and not carried.exists():
+            kept, carried = registry.trained_here(name), carried_classifier(one.workdir, name)
+            if kept is not None and carried is not None and not carried.exists():
                 added[carried.relative_to(workdir).as_posix()] = kept.read_bytes()
     added["AUDIT.txt"] = _instructions(workdir, runs, stretches).encode()
     bundles.write(path, workdir, needed=needed, added=added)
@@ -146,7 +148,7 @@ def _bundle(path: Path, workdir: Path, runs: list[Recorded], stretches: dict[Pat
 
 
 def _instructions(workdir: Path, runs: list[Recorded], stretches: dict[Path, tuple[int, int]]) -> str:
-    """What a person who unzips a bundle needs to know."""
+    """Write what a person who unzips a bundle needs to know."""
     then = runs[0].config_json
     versions = "".join(f"  {name} {version}\n" for name, version in then["versions"].items())
     flags = "".join(f"  {name}={value}\n" for name, value in then["flags"].items())

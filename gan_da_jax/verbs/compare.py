@@ -14,14 +14,13 @@ from ml_collections import ConfigDict
 
 import gan_da_jax
 from gan_da_jax import pytorch
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers import registry
 from gan_da_jax.data import dataset
 from gan_da_jax.data.sources import faces
 from gan_da_jax.data.sources.images import shown
 from gan_da_jax.errors import Failure, UserError
 from gan_da_jax.files import io
-from gan_da_jax.metrics.columns import keys as score_keys
-from gan_da_jax.metrics.columns import value, written
+from gan_da_jax.metrics import columns
 from gan_da_jax.pipeline import chain
 from gan_da_jax.pipeline.train import record
 from gan_da_jax.progress import stop_requests
@@ -45,7 +44,7 @@ def main(
     out: str | None = None,
     dry_run: bool = False,
 ) -> None:
-    """Compares the config's GAN with the same one in PyTorch, on the GPU where there is one.
+    """Compare the config's GAN with the same one in PyTorch, on the GPU where there is one.
 
     Args:
         config: a run's: sizes, optimizer, precision; for `train`, everything.
@@ -86,7 +85,7 @@ def main(
 
 
 def _target(workdir: Path | None, out: str | None) -> Path | None:
-    """The file to write, if any; a `UserError` if it could not be written."""
+    """Choose the file to write, if any; a `UserError` if it could not be written."""
     path = Path(out) if out is not None else workdir / "compare.json" if workdir else None
     if path is not None and (path.suffix != ".json" or path.is_dir()):
         raise UserError(f"--out={shown(str(path))}: the name of the file must end in .json")
@@ -96,10 +95,10 @@ def _target(workdir: Path | None, out: str | None) -> Path | None:
 
 
 def _checked(config: ConfigDict, workdir: Path | None) -> Run:
-    """Our run of `--train`; a `UserError` if it or PyTorch's could not be trained and scored."""
+    """Return our run of `--train`; a `UserError` if it or PyTorch's could not be trained and scored."""
     if workdir is None:
         raise UserError("--train needs a --workdir, where both are trained, as in --workdir=runs/compared")
-    classifiers.check(config.evaluate.classifier, config.evaluate.weights, tap=config.evaluate.tap)
+    registry.check(config.evaluate.classifier, config.evaluate.weights, tap=config.evaluate.tap)
     run = Run(config, workdir)
     Run(config, workdir / "torch").check()
     for line in chain.plan_training(run):
@@ -108,7 +107,7 @@ def _checked(config: ConfigDict, workdir: Path | None) -> Run:
 
 
 def _compared(config: ConfigDict, pixels: np.ndarray) -> dict[str, Any]:
-    """Parity and speed on images uint8 [n, S, S, 3], and what they were measured with."""
+    """Measure parity and speed on images uint8 [n, S, S, 3], and say with what."""
     result: dict[str, Any] = {
         "parity": _parity(config, pixels),
         "speed": _speed(config, pixels),
@@ -122,7 +121,7 @@ def _compared(config: ConfigDict, pixels: np.ndarray) -> dict[str, Any]:
 
 
 def _require_parity(checks: list[dict], path: Path | None) -> None:
-    """Raises a `Failure` if any comparison failed, which names the worst one."""
+    """Raise a `Failure` if any comparison failed, which names the worst one."""
     failed = [check for check in checks if not check["passed"]]
     if failed:
         worst = max(failed, key=lambda check: check["difference"] / check["tolerance"])
@@ -180,7 +179,7 @@ def _raced(entries: dict[str, race.Contender], what: str) -> dict:
 
 
 def _train_torch(ours: Run, run: Run) -> Iterator[str]:
-    """Trains PyTorch's GAN, as `run`, on the data set of our run, in the same order, and continues where it stopped.
+    """Train PyTorch's GAN, as `run`, on the data set of our run, in the same order; continue where it stopped.
 
     Yields:
         What happens, a line each.
@@ -208,7 +207,7 @@ def _train_torch(ours: Run, run: Run) -> Iterator[str]:
 
 
 def _copy(old: Path, place: Path) -> None:
-    """Copies the folder of a data set; its manifest, which makes it complete, comes last."""
+    """Copy the folder of a data set; its manifest, which makes it complete, comes last."""
     place.mkdir(parents=True, exist_ok=True)
     for file in sorted(old.iterdir(), key=lambda file: file.name == "manifest.json"):
         with io.atomic(place / file.name) as temporary:
@@ -216,10 +215,10 @@ def _copy(old: Path, place: Path) -> None:
 
 
 def _trained(run: Run) -> dict:
-    """How a run ended: where, how long it took, and the scores of its last checkpoint, one for each set of samples."""
+    """Say how a run ended: where, how long it took, and the scores of its last checkpoint, for each set of samples."""
     metrics, rows = io.read_jsonl(run.metrics), io.read_jsonl(run.scores)
     last = max(row["step"] for row in rows)
-    keys = ["repeat", "classifier", "tap", *score_keys()]
+    keys = ["repeat", "classifier", "tap", *columns.keys()]
     return {
         "workdir": str(run),
         **{key: metrics[-1][key] for key in ("step", "kimg", "generator_loss", "discriminator_loss")},
@@ -229,7 +228,7 @@ def _trained(run: Run) -> dict:
 
 
 def _table(result: dict[str, Any], sizes: str) -> str:
-    """The result for a person."""
+    """Write the result for a person."""
     parity, speed = result["parity"], result["speed"]
     lines = ["", f"parity: {'the same GAN' if parity['passed'] else 'NOT the same GAN'}, {sizes}"]
     lines += [
@@ -255,8 +254,8 @@ def _table(result: dict[str, Any], sizes: str) -> str:
         lines.append(f"{name}: {device}")
     for name, one in result.get("trained", {}).items():
         row = one["scores"][0]
-        having = [score for score in classifiers.scores_by(row["classifier"]) if not score.share]
-        shown_scores = ", ".join(f"{score.label} {written(value(row, score.key))}" for score in having)
+        having = [score for score in registry.scores_by(row["classifier"]) if not score.share]
+        shown_scores = ", ".join(f"{score.label} {columns.written(columns.value(row, score.key))}" for score in having)
         lines.append(f"trained, {name}: step {one['step']} in {one['seconds']:.0f} s, {shown_scores}")
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ from gan_da_jax.verbs.verb import CONFIG, PROCESSES, WORKDIR, Verb
 
 
 def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
-    """Scores every checkpoint of a run that has no such score yet.
+    """Score every checkpoint of a run that has no such score yet.
 
     Args:
         config: the run's.

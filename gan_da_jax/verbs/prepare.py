@@ -10,7 +10,7 @@ from gan_da_jax.verbs.verb import CONFIG, WORKDIR, Flag, Verb
 
 
 def main(config: ConfigDict, workdir: Path, *, export: Path | None = None, dry_run: bool = False) -> None:
-    """Makes the data set of a run, or proves one that is there.
+    """Make the data set of a run, or prove one that is there.
 
     Args:
         config: the run's.

@@ -11,7 +11,7 @@ from gan_da_jax.verbs.verb import CONFIG, WORKDIR, Verb
 
 
 def main(workdir: Path, *, config: ConfigDict | None = None, dry_run: bool = False) -> None:
-    """Reports on a run, or on all runs in the subfolders of `workdir`, at any time and as often as wanted.
+    """Report on a run, or on all runs in the subfolders of `workdir`, at any time and as often as wanted.
 
     Writes WORKDIR/summary.json, WORKDIR/summary.csv, WORKDIR/report/index.html and beside it the page's charts as PNG
     and SVG; charts of an earlier report that this one does not have are removed. Equal files of runs give equal bytes.

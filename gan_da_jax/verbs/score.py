@@ -57,14 +57,12 @@ def main(
     """
     where = registry.check(classifier, weights, tap=tap or "")
     _check_options(splits=splits, tap=tap, reference=reference, out=out, probabilities=probabilities)
-    with contextlib.ExitStack() as stack:
-        own = stack.enter_context(_opened(images, samples))
-        other = stack.enter_context(collection.opened(reference)) if reference is not None else None
-        own_seen = extract.see(own.read)
-        other_seen = extract.see(other.read) if other else None
+    with _opened(images, samples) as own, _reference(reference) as other:
+        own_seen, other_seen = extract.see(own.read), extract.see(other.read) if other else None
+        place, other_place = shown(images), shown(reference or "")
         if dry_run:
-            against = f" against {other.size} of {shown(reference)}" if other else ""
-            print(f"would score {own.size} images of {shown(images)}{against} by {classifier}, weights: {where}")
+            against = f" against {other.size} of {other_place}" if other else ""
+            print(f"would score {own.size} images of {place}{against} by {classifier}, weights: {where}")
             return
         network = registry.load(classifier, weights)
         found, features = any_images.score(
@@ -74,7 +72,7 @@ def main(
             tap=tap,
             splits=splits,
             probabilities=probabilities is not None,
-            titles=(f"images {shown(images)}", f"reference {shown(reference or '')}"),
+            titles=(f"images {place}", f"reference {other_place}"),
         )
 
     result = {
@@ -113,8 +111,13 @@ def _opened(images: str, samples: int | None) -> contextlib.AbstractContextManag
     return collection.opened(images)
 
 
+def _reference(path: str | None) -> contextlib.AbstractContextManager[collection.Collection | None]:
+    """Open what is compared with, if anything, as a context."""
+    return contextlib.nullcontext() if path is None else collection.opened(path)
+
+
 def _samples(path: str, count: int) -> collection.Collection:
-    """Give the images that the generator of a weight file makes, from latents by `SEED`."""
+    """Return the images that the generator of a weight file makes, from latents by `SEED`."""
     if count < 1:
         raise UserError(f"--samples is {count}; it must be at least 1")
     network = convert.load(path)

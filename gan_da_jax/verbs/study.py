@@ -1,4 +1,4 @@
-"""study: all runs of a config, one or several at a time, then the report; continues where it stopped."""
+"""study: all runs of a config, one or several at a time, then the report; continue where it stopped."""
 
 import contextlib
 import multiprocessing
@@ -16,8 +16,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_da_jax.classifiers import extract as features
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers import extract, registry
 from gan_da_jax.devices import parallel, resources
 from gan_da_jax.errors import Failure, Interrupted, UserError
 from gan_da_jax.files import io, schemas
@@ -41,7 +40,7 @@ def main(
     index: int | None = None,
     dry_run: bool = False,
 ) -> None:
-    """Does every run of a study that is not done, and reports on all of them.
+    """Do every run of a study that is not done, and report on all of them.
 
     A run that fails does not keep the others from being done. Several processes may work on a study: each run is left
     to the process that has it.
@@ -59,17 +58,7 @@ def main(
     """
     planned = plan.plan(config, workdir)
     chosen = plan.select(planned, only=only, index=index)
-    _check_classifier(config)
-    if config.study.processes > 1 and jax.process_count() > 1:
-        raise UserError("config.study.processes is above 1, but with --distributed all processes work on one run")
-    for one in chosen:
-        one.run.check()
-    for one in {one.source: one for one in reversed(chosen)}.values():  # the first of each source
-        base = Run(generator_config(one.run.config), one.base)
-        if not base.prepared:
-            print(f"study: checking {one.source}", flush=True)
-            for _ in chain.plan_training(base):
-                pass
+    _check(config, chosen)
     if dry_run:
         _print_plan(config, chosen)
         return
@@ -85,7 +74,7 @@ def main(
     if elsewhere:
         print(f"study: no report yet, as other processes work on {len(elsewhere)} runs; give this command again")
     elif only is not None or index is not None:
-        print(f"study: the report, once all arms are done: gan-da report --workdir={workdir}")
+        print(f"study: report once all arms are done: gan-da report --workdir={workdir}")
     else:
         try:
             report.main(workdir)
@@ -97,8 +86,23 @@ def main(
         raise Failure(f"{workdir}: {len(failed)} of {len(chosen)} runs failed: {named}")
 
 
+def _check(config: ConfigDict, chosen: list[Planned]) -> None:
+    """Check the classifier, the folders of the chosen runs and their sources, all before the first run starts."""
+    _check_classifier(config)
+    if config.study.processes > 1 and jax.process_count() > 1:
+        raise UserError("config.study.processes is above 1, but with --distributed all processes work on one run")
+    for one in chosen:
+        one.run.check()
+    for one in {one.source: one for one in reversed(chosen)}.values():  # the first of each source
+        base = Run(generator_config(one.run.config), one.base)
+        if not base.prepared:
+            print(f"study: checking {one.source}", flush=True)
+            for _ in chain.plan_training(base):
+                pass
+
+
 def _perform_all(workdir: Path, planned: list[Planned], chosen: list[Planned]) -> tuple[dict[str, str], list[Planned]]:
-    """Does the chosen runs; returns why some have failed, by name, and those that are left to other processes."""
+    """Do the chosen runs; return why some have failed, by name, and the runs that are left to other processes."""
     failed, elsewhere = {}, []
     for number, one in enumerate(chosen, 1):
         print(f"study: {one.name}, run {number} of {len(chosen)}", flush=True)
@@ -124,7 +128,7 @@ def _perform_all(workdir: Path, planned: list[Planned], chosen: list[Planned]) -
 
 @contextlib.contextmanager
 def _others(count: int, workdir: Path, *work: Any) -> Iterator[list[Any]]:
-    """Lets other processes do the same work inside the block; each has a log file in the workdir."""
+    """Let other processes do the same work inside the block; each has a log file in the workdir."""
     if count:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # they share a GPU's memory
     context = multiprocessing.get_context("spawn")
@@ -143,7 +147,7 @@ def _others(count: int, workdir: Path, *work: Any) -> Iterator[list[Any]]:
 
 
 def _work(log: Path, workdir: Path, planned: list[Planned], chosen: list[Planned]) -> None:
-    """What another process does: as much of the runs as is not done elsewhere."""
+    """Do, in another process, as much of the runs as is not done elsewhere."""
     os.setsid()  # Ctrl-C is for the first process, which asks this one to stop
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     with open(log, "a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
@@ -163,16 +167,16 @@ def _stop_with_parent() -> None:
 
 
 def _check_classifier(config: ConfigDict) -> None:
-    """Refuses a classifier that could not score the runs once they are trained, as far as that shows already."""
+    """Refuse a classifier that could not score the runs once they are trained, as far as that shows already."""
     settings = config.evaluate
-    classifiers.check(settings.classifier, settings.weights, tap=settings.tap)
-    if classifiers.present(settings.classifier, settings.weights):
-        classifier = classifiers.load(settings.classifier, settings.weights, taps=())
+    registry.check(settings.classifier, settings.weights, tap=settings.tap)
+    if registry.present(settings.classifier, settings.weights):
+        classifier = registry.load(settings.classifier, settings.weights, taps=())
         classifier.require((settings.tap or classifier.default_tap,))
 
 
 def _note(workdir: Path, planned: list[Planned], tried: list[str], failed: dict[str, str]) -> None:
-    """Brings STUDY/study.json up to date; other processes may do so at the same time."""
+    """Bring STUDY/study.json up to date; other processes may do so at the same time."""
     path = workdir / "study.json"
     current = {one.name for one in planned}.difference(tried)
     with Folder(workdir).alone(wait=True):
@@ -189,7 +193,7 @@ def _note(workdir: Path, planned: list[Planned], tried: list[str], failed: dict[
 
 
 def _print_plan(config: ConfigDict, planned: list[Planned]) -> None:
-    """Prints what would be done: arms, images, steps, disk, and how long it would take here."""
+    """Print what would be done: arms, images, steps, disk, and how long it would take here."""
     print(f"{'arm':45} {'seeds':>5} {'images':>7} {'steps':>8} {'epochs':>7} {'kimg':>7} {'GB':>6}")
     disk = steps = samples = 0
     for source, arm in dict.fromkeys((one.source, one.arm) for one in planned):
@@ -217,7 +221,7 @@ def _print_plan(config: ConfigDict, planned: list[Planned]) -> None:
 
 
 def _bytes(run: Run) -> int:
-    """What a run takes on the disk: its checkpoints, and its images."""
+    """Estimate the bytes that a run takes on the disk: its checkpoints, and its images."""
     state = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(networks.abstract_state(run.config)))
     images = run.schedule.images  # at the most: generated and further real ones are kept
     return state * len(run.schedule.checkpoints) + images * run.config.data.image_size**2 * 3
@@ -231,17 +235,17 @@ def _seconds_a_step(run: Run) -> float:
 
 
 def _seconds_an_image(config: ConfigDict) -> float | None:
-    """The time to score one image; None if the weights would have to be downloaded or trained first."""
+    """Time the scoring of one image, in seconds; None if the weights would have to be downloaded or trained first."""
     settings = config.evaluate
-    if not classifiers.present(settings.classifier, settings.weights):
+    if not registry.present(settings.classifier, settings.weights):
         return None
-    classifier = classifiers.load(settings.classifier, settings.weights, taps=())
+    classifier = registry.load(settings.classifier, settings.weights, taps=())
     tap = settings.tap or classifier.default_tap
-    extract = features.extractor(classifier, classifier.scored_taps(tap))
-    images = np.zeros((features.batch_size() * parallel.local_devices(), *[config.data.image_size] * 2, 3), np.uint8)
-    extract(images)  # compiles
+    features_of = extract.extractor(classifier, classifier.scored_taps(tap))
+    images = np.zeros((extract.batch_size() * parallel.local_devices(), *[config.data.image_size] * 2, 3), np.uint8)
+    features_of(images)  # compiles
     start = time.monotonic()
-    extract(images)
+    features_of(images)
     return (time.monotonic() - start) / len(images)
 
 

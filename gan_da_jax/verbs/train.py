@@ -1,4 +1,4 @@
-"""train: trains one run, from its source on; continues where it stopped."""
+"""train: train one run, from its source on; continue where it stopped."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from gan_da_jax.verbs.verb import CONFIG, PROCESSES, WORKDIR, Verb
 
 
 def main(config: ConfigDict, workdir: Path, *, dry_run: bool = False) -> None:
-    """Trains a run to the end of its budget, and makes its data set first.
+    """Train a run to the end of its budget, and make its data set first.
 
     Args:
         config: the run's.

@@ -56,7 +56,7 @@ def _check_word(kind: str, word: str) -> None:
 
 
 def _published() -> dict[str, Published]:
-    """Give the published files of all classifiers, by the classifier's name."""
+    """Return the published files of all classifiers, by the classifier's name."""
     return {name: entry.origin for name, entry in registry.CLASSIFIERS.items() if isinstance(entry.origin, Published)}
 
 
@@ -122,7 +122,8 @@ def _check(file: str, *, out: None, dry_run: bool) -> None:
 
 def _fitting(file: str) -> tuple[list[str], dict[str, list[str]]]:
     """Try a file with all networks that may read it: a line for each that it fits, and why it does not fit others."""
-    fits, reasons = [], {}
+    fits: list[str] = []
+    reasons: dict[str, list[str]] = {}
     for name in _candidates(Path(file)):
         try:
             taps = registry.load(name, file).taps
@@ -145,9 +146,10 @@ def _export(workdir: str, step: str | None = None, *, out: str | None, dry_run: 
     run = Run.open(place)
     pytorch.require_dcgan(name=run.config.model.name)
     saved = run.saved()
-    if not saved or (step is not None and step not in map(str, saved)):
-        wanted = f"no checkpoint {step}" if step is not None else "no checkpoint"
-        raise UserError(f"{place} has {wanted}; there are: {', '.join(map(str, saved)) or 'none'}")
+    if not saved:
+        raise UserError(f"{place} has no checkpoint: train the run first")
+    if step is not None and step not in map(str, saved):
+        raise UserError(f"{place} has no checkpoint {step}; it has the checkpoints {', '.join(map(str, saved))}")
     number = int(step) if step else saved[-1]
     if dry_run:
         print(f"would write both networks of {place}, step {number}, to {folder}")

@@ -187,7 +187,7 @@ BAD = {
             *["prepare", *BASE, f"--workdir={t}/run", "--config.augment.policy=hflip+generated"],
             "--config.augment.count=1",
         ],
-        ["augment.count is 1", "2 ops"],
+        ["augment.count is 1; it must be at least 2"],
     ),
     "too few for more, before a GAN is trained": (
         lambda t: [
@@ -227,7 +227,7 @@ BAD = {
     ),
     "a study of an arm that is none": (
         lambda t: ["study", *BASE, f"--workdir={t}/run", "--config.study.arms=('none','hflip')"],
-        ["'hflip' is no arm", "hflip@1000"],
+        ["'hflip' is not an arm", "hflip@1000"],
     ),
     "an arm that the study has not": (
         lambda t: ["study", *BASE, f"--workdir={t}/run", "--only=spin@3"],
@@ -283,7 +283,7 @@ FIELDS = {
     "train.loss=wasserstein": ["train.loss is 'wasserstein'", "one of dcgan"],
     "data.image_size=0": ["image_size is 0", "32, 64, 128, 256"],
     "data.resize=strech": ["did you mean stretch?", "stretch, center_crop"],
-    "augment.count=0": ["augment.count is 0; it must be at least 1, or set augment.policy to none"],
+    "augment.count=0": ["augment.count is 0; it must be at least 1, or set config.augment.policy to 'none'"],
     "augment.count=99999999999999": ["augment.count", "at most"],
     "augment.policy=hfilp": ["hfilp is not an op", "did you mean hflip?", "contrast(factor)"],
     "augment.policy=hflip+hflip": ["hflip is named twice"],
@@ -675,7 +675,12 @@ def test_a_zip_bomb_is_not_unpacked_beyond_the_size_that_it_states(packing, tmp_
 
 def test_a_batch_is_a_multiple_of_the_devices(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(jax, "device_count", lambda: 3)
-    refused(small("train", tmp_path / "run"), ["train.batch_size is 8", "multiple of the 3 devices"], tmp_path, capsys)
+    refused(
+        small("train", tmp_path / "run"),
+        ["train.batch_size is 8", "multiple of the number of devices (3)"],
+        tmp_path,
+        capsys,
+    )
 
 
 @pytest.mark.parametrize("verb", ["train", "score"])
@@ -693,7 +698,7 @@ def test_memory_that_is_used_up_says_what_to_lower(verb, error, tmp_path, capsys
     score = ["score", f"--images={folder(tmp_path)}"]
     assert main(score if verb == "score" else small("train", tmp_path / "run")) == 2
     line = capsys.readouterr().err.strip()
-    assert line.count("\n") == 0 and line.startswith("error: the memory is used up (") and "99 bytes" in line
+    assert line.count("\n") == 0 and line.startswith("error: Out of memory (") and "99 bytes" in line
     assert all(
         field in line
         for field in ("train.batch_size", "model.width", "data.image_size", "data.resident_mb", "smaller images")

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan_da_jax import gan
 from gan_da_jax.classifiers import registry
 from gan_da_jax.classifiers.backbone import Backbone, Trained, Weights
 from gan_da_jax.configs import default
@@ -13,7 +14,7 @@ from gan_da_jax.evaluation.scorer import CheckpointScorer
 from gan_da_jax.files import io, schemas
 from gan_da_jax.main import main
 from gan_da_jax.metrics import columns
-from gan_da_jax.runs import folder as run
+from gan_da_jax.runs import networks
 
 LOGITS = {"inception_score", "inception_score_1", "inception_score_1_interval", "classes"}
 
@@ -60,8 +61,8 @@ def test_a_network_without_logits_gives_distances_and_says_why_there_is_no_incep
     originals = faces.render(0, np.arange(9), 32)[0]
     classifier = registry.load("means", "")
     scorer = CheckpointScorer.prepare(config, originals, classifier, title="here")
-    state = run.initial_state(config)
-    row, files = scorer.score(state.generator, 8, 0, lambda count: None)
+    state = networks.initial_state(config)
+    row, files = scorer.score(gan.shown(state), 8, 0, lambda count: None)
     schemas.require(io.seal(row), schemas.SCORES, "here")
     assert row["tap"] == "12" and row["classifier_accuracy"] is None
     for field in LOGITS:
@@ -71,7 +72,7 @@ def test_a_network_without_logits_gives_distances_and_says_why_there_is_no_incep
     for score in columns.catalogue():
         assert (columns.value(row, score.key) is None) == (score.key in LOGITS), score.key
     assert list(files) == ["memorisation/step_00000008.png"]
-    again, _ = scorer.score(state.generator, 8, 0, lambda count: None)
+    again, _ = scorer.score(gan.shown(state), 8, 0, lambda count: None)
     assert again == row
 
 

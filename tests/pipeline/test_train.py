@@ -234,7 +234,7 @@ def test_checkpoints_of_another_version_are_refused_and_stay(whole, tmp_path, ca
         checkpoint.save(tmp_path / "run/checkpoints", step, other)
 
     def files():
-        return {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file() and p.name != "config.json"}
+        return {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
 
     before = files()
     error = refused(command("train", tmp_path / "run"), capsys)

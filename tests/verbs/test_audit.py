@@ -223,7 +223,7 @@ TAMPERINGS = {
     "a loss's line taken out, renewed": (
         lines("metrics.jsonl", lambda rows: rows.pop(2)),
         True,
-        "metrics.jsonl, step 12: it is said to follow on step 8",
+        "metrics.jsonl, step 12: it is said to follow step 8",
     ),
     "a better score's line added, renewed": (
         lines("scores.jsonl", lambda rows: rows.append(rows[-1] | {"fid": 1.0})),
@@ -268,7 +268,7 @@ TAMPERINGS = {
     "the versions, renewed": (
         fields("config.json", lambda entry: entry["versions"].update(jax="0.1")),
         True,
-        "metrics.jsonl, line 1: made in an environment that config.json does not tell of",
+        "metrics.jsonl, line 1: made in an environment that config.json does not name",
     ),
     "the checkpoint of another step": (
         lambda run: replace(run / "checkpoints", 12, run / "checkpoints/6"),
@@ -332,9 +332,9 @@ def test_a_tampering_is_named(name, copy, capsys, monkeypatch):
     tamper(run)
     if renewed:
         reseal(run)
-    else:  # files alone are to tell
+    else:  # the files alone must tell
         for check in ("source_again", "generated_again", "train_again", "sample_again", "score_again"):
-            monkeypatch.setattr(audit.Again, check, lambda *_: "left out")
+            monkeypatch.setattr(audit.Recomputed, check, lambda *_: "left out")
     assert main(["audit", f"--workdir={run}", "--step=0"]) == 1
     said = capsys.readouterr()
     assert expected in said.err and "DIFFERS" in said.out, said.err
@@ -447,7 +447,7 @@ def test_a_bundle_of_a_study_has_all_but_the_checkpoints_that_it_can_do_without(
 def test_what_cannot_be_audited_is_the_users_error(whole, tmp_path, capsys):
     for arguments, expected in (
         ([f"--workdir={tmp_path}"], "no run"),
-        ([f"--workdir={whole / RUN}", "--step=5"], "there are: 0, 6"),
+        ([f"--workdir={whole / RUN}", "--step=5"], "another one follows: 0, 6"),
         ([f"--workdir={whole / RUN}", f"--bundle={whole / RUN / 'a.zip'}"], "inside"),
         ([f"--workdir={whole / RUN}", f"--bundle={tmp_path / 'no' / 'a.zip'}"], "--bundle="),
     ):

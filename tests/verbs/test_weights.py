@@ -358,7 +358,7 @@ def test_what_cannot_be_exported_is_told(run_folder, tmp_path, capsys):
     place, _ = run_folder
     out = f"--out={tmp_path}/torch"
     assert main(["weights", "export", str(place), "4", out]) == 2
-    assert "no checkpoint 4; there are: 3, 12" in capsys.readouterr().err
+    assert "no checkpoint 4; it has the checkpoints 3, 12" in capsys.readouterr().err
     other = shutil.copytree(place, tmp_path / "other")
     shutil.rmtree(other / "checkpoints/12")
     shutil.copytree(other / "checkpoints/3", other / "checkpoints/12")

@@ -1,6 +1,7 @@
 """Bar charts: scores of arms in groups, and the probabilities of classes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ HATCHES = ("", "////", "....", "xxxx")  # tell the bars apart where there is no 
 def bars(
     groups: Sequence[Sequence[tuple[str, Ranked]]], *, names: Sequence[str], label: str, real: float | None, better: str
 ) -> Figure:
-    """Scores as bars from 0, with 95% intervals as lines (cut where they leave the picture).
+    """Draw scores as bars from 0, with 95% intervals as lines (cut where they leave the picture).
 
     Args:
         groups: from the top down; in each the names of its bars, as the legend tells them apart, with their places. The
@@ -39,8 +40,9 @@ def bars(
     """
     places = [place for group in groups for _, place in group]
     filled = [name for name in names if name != PLAIN]
-    kinds = {name: {"color": FILLS[n % 4], "hatch": HATCHES[n % 4]} for n, name in enumerate(filled)}
-    kinds = {name: {"edgecolor": "white", "linewidth": 0} | kinds.get(name, {"color": PALE}) for name in names}
+    kinds: dict[str, dict[str, Any]] = {name: {"edgecolor": "white", "linewidth": 0, "color": PALE} for name in names}
+    for n, name in enumerate(filled):
+        kinds[name] |= {"color": FILLS[n % 4], "hatch": HATCHES[n % 4]}
     with panel(1.25 + 0.23 * len(places) + 0.08 * len(groups)) as (figure, axes):
         heights, y = [], 0.0
         for group in groups:
@@ -66,7 +68,7 @@ def bars(
 
 
 def classes(*, names: Sequence[str], real: np.ndarray | None, samples: np.ndarray, single: np.ndarray) -> Figure:
-    """The classes that a classifier sees: p(y) of real images and of samples as bars, p(y|x) of single ones as marks.
+    """Draw the classes that a classifier sees: p(y) of real images and samples as bars, p(y|x) of single ones as marks.
 
     Args:
         names: the K classes, from the top down.
@@ -81,12 +83,12 @@ def classes(*, names: Sequence[str], real: np.ndarray | None, samples: np.ndarra
             axes.barh(heights - shift, real, 0.38, color=PALE, label="p(y), real images")
         axes.barh(heights + shift, samples, 0.38, color=COLOURS[0], label="p(y), samples")
         for marker, probabilities in zip("os^", single, strict=False):
-            ring = {"s": 16, "facecolor": "white", "edgecolor": COLOURS[1], "linewidth": 1}
+            ring: dict[str, Any] = {"s": 16, "facecolor": "white", "edgecolor": COLOURS[1], "linewidth": 1}
             axes.scatter(probabilities, heights, marker=marker, zorder=3, clip_on=False, **ring)
         axes.scatter([], [], s=16, facecolor="white", edgecolor=COLOURS[1], label="p(y|x), single samples")
         axes.set_xlim(0, 1)
         axes.set_ylim(len(names) - 0.4, -0.6)
-        name_rows(axes, heights, names)
+        name_rows(axes, range(len(names)), names)
         axes.set_xlabel("probability", color=MUTED)
         figure.legend(loc="outside upper left", ncols=2, handlelength=1.4, columnspacing=1)
         return figure

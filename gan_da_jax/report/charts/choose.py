@@ -36,7 +36,7 @@ class Chart(NamedTuple):
 
 
 def draw(arms: list[ArmRuns], boards: list[Board]) -> dict[tuple, Chart]:
-    """Draws all charts of a report; equal arms and boards give equal bytes.
+    """Draw all charts of a report; equal arms and boards give equal bytes.
 
     Returns:
         The charts under their kind and number: of a board `curve`, `ranking`, `bars` and `counts` with the key of the
@@ -100,7 +100,7 @@ def _ranked(standing: Standing, score: Score, label: str) -> figures.Ranked:
 
 
 def _shares(found: dict[str, dict]) -> list[figures.Ranked]:
-    """The arms' shares in percent; without blind meters."""
+    """Return the arms' shares in percent, without blind meters."""
     return [
         figures.Ranked(
             label,
@@ -114,7 +114,7 @@ def _shares(found: dict[str, dict]) -> list[figures.Ranked]:
 
 
 def _singles(board: Board, score: Score) -> figures.Figure | None:
-    """The arms with one augmentation beside the arms without any, as in the paper's figures 6 and 10."""
+    """Draw the arms with one augmentation beside the arms without any, as in the paper's figures 6 and 10."""
     having = [one for one in board.standings if score.key in one.scores and len(one.arm.arm.parts) < 2]
     having.sort(key=lambda one: one.arm.arm.policy not in PLAIN)
     kinds = [bars.PLAIN if one.arm.arm.policy in PLAIN else "one augmentation" for one in having]
@@ -126,7 +126,7 @@ def _singles(board: Board, score: Score) -> figures.Figure | None:
 
 
 def _counts(board: Board, score: Score) -> figures.Figure | None:
-    """The policies that were trained with several counts, as in the paper's figures 8 and 12."""
+    """Draw the policies that were trained with several counts, as in the paper's figures 8 and 12."""
     found: dict[str, list[Standing]] = {}
     for one in board.standings:
         if score.key in one.scores and not one.arm.arm.baseline:
@@ -167,8 +167,8 @@ def _losses(run: RecordedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _limits(courses: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]]) -> tuple[float, float]:
-    """The ends of the axis of all losses."""
-    values = np.concatenate([np.ravel(both) for course in courses for _, *both in course] or [[]])
+    """Return the ends of the axis of all losses."""
+    values = np.concatenate([np.empty(0), *(np.ravel(both) for course in courses for _, *both in course)])
     values = values[np.isfinite(values)]
     if len(values) and values.min() > 0:
         return values.min() * 0.9, values.max() * 1.1

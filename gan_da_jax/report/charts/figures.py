@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import AutoLocator, LogLocator, NullFormatter
 
 from gan_da_jax.metrics.columns import written
 from gan_da_jax.metrics.over_seeds import Curve
@@ -20,13 +20,13 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 # Arms beyond the seventh take the colours again, with another marker and line.
 STROKES = (("o", "-"), ("s", (0, (4, 1.5))), ("^", (0, (1, 1.2))), ("D", (0, (5, 1, 1, 1))))
 INK, MUTED, RULE = "#1f2937", "#6b7280", "#e5e7eb"
-REAL = {"color": MUTED, "linewidth": 1.1, "linestyle": (0, (6, 3))}
+REAL: dict[str, Any] = {"color": MUTED, "linewidth": 1.1, "linestyle": (0, (6, 3))}
 DIRECTIONS = {
     "disputed": "← better (the paper)   ·   better (the field) →",
     "higher": "higher is better →",
     "lower": "← lower is better",
 }
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.edgecolor": MUTED,
     "axes.labelcolor": MUTED,
     "axes.linewidth": 0.6,
@@ -62,7 +62,7 @@ class Ranked(NamedTuple):
 
 @contextlib.contextmanager
 def panel(height: float, width: float = WIDTH) -> Iterator[tuple[Figure, Axes]]:
-    """A figure of this size in inches with its axes, for as long as the style of the report is set."""
+    """Make a figure of this size in inches with its axes; inside the block the style of the report is set."""
     with rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.add_subplot()
@@ -72,7 +72,7 @@ def panel(height: float, width: float = WIDTH) -> Iterator[tuple[Figure, Axes]]:
 
 
 def strips(rows: Sequence[tuple[str, np.ndarray]]) -> Figure:
-    """Rows of pictures below each other, each under its label.
+    """Draw rows of pictures below each other, each under its label.
 
     Args:
         rows: a label and uint8 [H, W, 3] a row.
@@ -93,13 +93,13 @@ def strips(rows: Sequence[tuple[str, np.ndarray]]) -> Figure:
 
 
 def look(index: int) -> dict[str, Any]:
-    """The colour, marker and line of the arm number `index`, the same in every figure of a report."""
+    """Return the colour, marker and line of the arm number `index`, the same in every figure of a report."""
     marker, line = STROKES[index // len(COLOURS) % len(STROKES)]
     return {"color": COLOURS[index % len(COLOURS)], "marker": marker, "linestyle": line}
 
 
 def curves(arms: Mapping[str, tuple[int, Curve]], *, label: str, real: float | None, unit: str) -> Figure:
-    """A score over the training: a line and the shaded range of the seeds for each arm; dashed, the real images' score.
+    """Draw a score over the training: for each arm a line and the shaded range of its seeds; dashed, the real images.
 
     Args:
         arms: label -> (number of the arm, which picks its look, and its curve), in the order of the legend.
@@ -128,7 +128,7 @@ def curves(arms: Mapping[str, tuple[int, Curve]], *, label: str, real: float | N
 def ranking(
     places: Sequence[Ranked], *, label: str, real: float | None, better: str, mark: str = "real images"
 ) -> Figure:
-    """The arms' final scores: mean, 95% interval as a bar, seeds as rings.
+    """Draw the arms' final scores: mean, 95% interval as a bar, seeds as rings.
 
     Args:
         places: the arms, from the top down.
@@ -144,7 +144,7 @@ def ranking(
                 axes.plot(place.ci95, [y, y], color=COLOURS[0], linewidth=5, alpha=0.25, solid_capstyle="butt")
             if len(place.values) > 1:
                 axes.scatter([place.mean], [y], s=110, color=COLOURS[0], marker="|", linewidth=2, zorder=3)
-                ring = {"s": 12, "facecolor": "white", "edgecolor": COLOURS[0], "linewidth": 0.8}
+                ring: dict[str, Any] = {"s": 12, "facecolor": "white", "edgecolor": COLOURS[0], "linewidth": 0.8}
                 axes.scatter(place.values, [y] * len(place.values), **ring, zorder=4)
             else:
                 axes.scatter([place.mean], [y], s=32, color=COLOURS[0], zorder=4)
@@ -170,7 +170,7 @@ def ranking(
 
 
 def name_rows(axes: Axes, heights: Sequence[float], labels: Sequence[str]) -> None:
-    """Writes what stands in each row to the left of the picture, in two lines at most, and draws the guides."""
+    """Write what stands in each row to the left of the picture, in two lines at most, and draw the guides."""
     axes.set_yticks(heights, [textwrap.fill(label, 26, max_lines=2, placeholder="…") for label in labels], color=INK)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=RULE, linewidth=0.6)
@@ -178,7 +178,7 @@ def name_rows(axes: Axes, heights: Sequence[float], labels: Sequence[str]) -> No
 
 
 def at_the_edge(axes: Axes, y: float, number: float) -> None:
-    """Writes a number to the right of the picture, at a height in data units."""
+    """Write a number to the right of the picture, at a height in data units."""
     axes.annotate(
         written(number),
         (1, y),
@@ -192,7 +192,7 @@ def at_the_edge(axes: Axes, y: float, number: float) -> None:
 
 
 def reach(places: Sequence[Ranked], others: Sequence[float]) -> tuple[float, float, float]:
-    """The ends of an axis, and the room beside its points.
+    """Return the ends of an axis, and the room beside its points.
 
     An interval of two seeds can be many times wider than all the scores: it may leave the picture, they may not. Where
     no score is below 0, the axis is not either.
@@ -206,7 +206,7 @@ def reach(places: Sequence[Ranked], others: Sequence[float]) -> tuple[float, flo
 
 
 def losses(seeds: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *, limits: tuple[float, float]) -> Figure:
-    """The losses of one arm over epochs, one pair of lines a seed.
+    """Draw the losses of one arm over epochs, one pair of lines a seed.
 
     Args:
         seeds: (epochs, generator loss, discriminator loss) a seed, each float [rows]; NaN breaks the line.
@@ -215,7 +215,7 @@ def losses(seeds: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *, limits
     """
     with panel(2.2, width=3.4) as (figure, axes):
         for number, (epochs, generator, discriminator) in enumerate(seeds):
-            faint = {"linewidth": 1.3 if number == 0 else 0.9, "alpha": 1 if number == 0 else 0.4}
+            faint: dict[str, Any] = {"linewidth": 1.3 if number == 0 else 0.9, "alpha": 1 if number == 0 else 0.4}
             axes.plot(epochs, generator, color=COLOURS[0], label="generator" if number == 0 else None, **faint)
             axes.plot(epochs, discriminator, color=COLOURS[1], label="discriminator" if number == 0 else None, **faint)
         if limits[0] > 0 and limits[1] >= 30 * limits[0]:
@@ -231,12 +231,12 @@ def losses(seeds: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *, limits
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG file at 200 dots an inch."""
+    """Return the figure as a PNG file at 200 dots an inch."""
     return _bytes(figure, "png", {"Software": None})
 
 
 def svg(figure: Figure) -> bytes:
-    """The figure as an SVG file; its text is text, set in the reader's system font."""
+    """Return the figure as an SVG file; its text is text, set in the reader's system font."""
     style = b'<style type="text/css">'
     font = b"text{font-family:system-ui,sans-serif!important}"
     return _bytes(figure, "svg", {"Date": None, "Creator": None}).replace(style, style + font, 1)
@@ -244,7 +244,9 @@ def svg(figure: Figure) -> bytes:
 
 def _progress(axes: Axes, unit: str) -> None:
     axes.set_xlabel({"epoch": "epoch", "kimg": "thousands of images shown (kimg)"}[unit])
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    locator = AutoLocator()
+    locator.set_params(integer=True)
+    axes.xaxis.set_major_locator(locator)
 
 
 def _bytes(figure: Figure, kind: str, metadata: dict) -> bytes:

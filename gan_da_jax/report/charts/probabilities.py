@@ -7,6 +7,7 @@ import numpy as np
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.report.arms import Board, Standing
+from gan_da_jax.runs.folder import probabilities_name
 
 SHOWN = 8  # classes at most, the last of them all others together
 SINGLE = 3  # samples
@@ -22,22 +23,24 @@ class Probabilities(NamedTuple):
 
 
 def of_board(board: Board) -> dict[int, Probabilities]:
-    """Reads the probabilities for each arm of a board, by its number: last checkpoint, first seed, first samples.
+    """Read the probabilities for each arm of a board, by its number: last checkpoint, first seed, first samples.
 
     All arms have the same classes in the same order: the ones likeliest in the samples of any arm or in real images.
 
     Raises:
         UserError: a file is damaged.
     """
-    found = {standing.number: _read(standing, board.classifier) for standing in board.standings}
-    found = {number: one for number, one in found.items() if one is not None}
+    read = ((standing.number, _read(standing, board.classifier)) for standing in board.standings)
+    found = {number: one for number, one in read if one is not None}
+    if not found:
+        return {}
     marginals = [one for each in found.values() for one in (each.samples, each.real) if one is not None]
-    likeliest = np.max(marginals, axis=0) if found else None
+    likeliest = np.max(marginals, axis=0)
     return {number: _condensed(one, likeliest) for number, one in found.items()}
 
 
 def condense(names: list[str], probabilities: np.ndarray, by: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Keeps the classes of the greatest numbers in `by`, float [K], and adds the others up.
+    """Keep the classes of the greatest numbers in `by`, float [K], and add the others up.
 
     Args:
         names: of all K classes.
@@ -57,11 +60,11 @@ def condense(names: list[str], probabilities: np.ndarray, by: np.ndarray) -> tup
 
 def _read(standing: Standing, classifier: str) -> Probabilities | None:
     for seed, row in standing.last.items():
-        folder = standing.run(seed).folder / "probabilities"
-        path = folder / f"step_{row['step']:08d}_{classifier}.npz"
+        folder = standing.run(seed).folder
+        path = folder / probabilities_name(row["step"], classifier)
         if path.is_file():
             names, samples = _load(path)
-            originals = folder / f"originals_{classifier}.npz"
+            originals = folder / probabilities_name(None, classifier)
             real = _load(originals)[1].mean(0) if originals.is_file() else None
             return Probabilities(names, real, samples.mean(0), samples[:SINGLE])
     return None

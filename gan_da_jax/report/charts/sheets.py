@@ -6,6 +6,7 @@ import numpy as np
 
 from gan_da_jax.report import pictures
 from gan_da_jax.report.arms import ArmRuns
+from gan_da_jax.runs.folder import Folder
 
 GRID_ROWS = 8  # of a grid of 64 samples
 
@@ -13,7 +14,7 @@ Rows = list[tuple[str, np.ndarray]]
 
 
 def previews(arms: list[ArmRuns]) -> Rows:
-    """Shows the originals and, below them, the same images after each op of these arms, every op once.
+    """Show the originals and, below them, the same images after each op of these arms, every op once.
 
     Args:
         arms: arms of one source.
@@ -23,7 +24,7 @@ def previews(arms: list[ArmRuns]) -> Rows:
     """
     rows: dict[str, tuple[Path, int, int]] = {}
     for arm in arms:
-        paths = [run.folder / "dataset" / "preview.png" for run in arm.runs]
+        paths = [Folder(run.folder).preview for run in arm.runs]
         path = next((path for path in paths if path.is_file()), None)
         names = ["originals", *map(str, arm.arm.parts)]
         if path is not None and not arm.arm.baseline:
@@ -33,10 +34,10 @@ def previews(arms: list[ArmRuns]) -> Rows:
 
 
 def samples(arms: list[ArmRuns]) -> Rows:
-    """Shows the first row of the last sample grid of each arm's first seed: the same latent vectors for each arm.
+    """Show the first row of the last sample grid of each arm's first seed: the same latent vectors for each arm.
 
     Raises:
         UserError: a grid is not a readable picture.
     """
-    last = {arm.label: list(pictures.frames(arm.runs[0].folder / "samples").values())[-1:] for arm in arms}
+    last = {arm.label: list(Folder(arm.runs[0].folder).sample_grids().values())[-1:] for arm in arms}
     return [(label, pictures.strip(path, 0, GRID_ROWS)) for label, paths in last.items() for path in paths]

@@ -6,10 +6,11 @@ from typing import Any
 from gan_da_jax.metrics.shares import leakage, memorisation
 from gan_da_jax.report import pictures
 from gan_da_jax.report.arms import Board, Standing
+from gan_da_jax.runs.folder import memorisation_name
 
 
 def leaks(board: Board) -> dict[str, Any] | None:
-    """The leakage of every arm of a board; None if no meter was read.
+    """Gather the leakage of every arm of a board; None if no meter was read.
 
     Returns:
         `ops`, all that were looked for, with the accuracy of their meters, averaged over the arms, None where no arm
@@ -29,7 +30,7 @@ def leaks(board: Board) -> dict[str, Any] | None:
 
 
 def copies(board: Board) -> dict[str, Any] | None:
-    """The memorisation of every arm of a board; None if it was not looked for.
+    """Gather the memorisation of every arm of a board; None if it was not looked for.
 
     Returns:
         `spaces`; `arms`: (standing, entry of each space as `shares.memorisation` gives it); `sheets`: the closest pairs
@@ -49,14 +50,14 @@ def copies(board: Board) -> dict[str, Any] | None:
 
 def _sheet(standing: Standing) -> tuple[Standing, int, pictures.Picture] | None:
     for seed, row in standing.last.items():
-        path = standing.run(seed).folder / "memorisation" / f"step_{row['step']:08d}.png"
+        path = standing.run(seed).folder / memorisation_name(row["step"])
         if path.is_file():
             return standing, seed, pictures.embed(path)
     return None
 
 
 def _reasons(board: Board, field: str) -> list[tuple[str, str]]:
-    """What of a field is missing, and why, each once."""
+    """Say what of a field is missing, and why, each once."""
     rows = [row for standing in board.standings for sets in standing.sets for row in sets]
     found = [
         (name.removeprefix(f"{field}."), reason)

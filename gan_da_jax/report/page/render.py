@@ -21,6 +21,7 @@ from gan_da_jax.report.health import troubles
 from gan_da_jax.report.page import leaks_and_copies, seen_classes
 from gan_da_jax.report.study_file import Plan
 from gan_da_jax.runs.config import flatten
+from gan_da_jax.runs.folder import Folder
 from gan_da_jax.runs.read import RecordedRun
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def render(
     plan: Plan | None,
     charts: Mapping[tuple, "Chart"],
 ) -> str:
-    """Writes the page; it loads nothing from elsewhere, and links only to the folders of runs.
+    """Write the page; it loads nothing from elsewhere, and links only to the folders of runs.
 
     Args:
         title: the name of the reported folder.
@@ -89,22 +90,22 @@ def render(
 
 
 def _link(run: RecordedRun) -> str:
-    """The address of a run's folder, from the folder of the page."""
+    """Return the address of a run's folder, from the folder of the page."""
     return "../" if run.name == "." else f"../{quote(run.name, errors='surrogateescape')}/"
 
 
 def _prose(text: str) -> str:
-    """A sentence as safe HTML: what stands between backticks becomes code."""
+    """Write a sentence as safe HTML: what stands between backticks becomes code."""
     return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def _of(uris: Mapping[tuple, str], kind: str, number: int) -> dict[Any, str]:
-    """The charts of one kind and board: what each is of -> its address."""
+    """Return the charts of one kind and board: what each is of -> its address."""
     return {key[2]: uri for key, uri in uris.items() if key[:2] == (kind, number)}
 
 
 def _training(arm: ArmRuns, losses: str | None) -> dict[str, Any]:
-    """What one arm was trained on and how far."""
+    """Say what one arm was trained on and how far."""
     first, config = arm.runs[0], arm.runs[0].config
     ops = Counter(record["op"] for record in first.manifest["records"])
     speeds = [row["images_per_second"] for run in arm.runs for row in run.metrics if row.get("images_per_second")]
@@ -127,19 +128,19 @@ def _training(arm: ArmRuns, losses: str | None) -> dict[str, Any]:
 
 
 def _frames(run: RecordedRun) -> list[dict[str, Any]]:
-    """Sample grids over the training, each with its epoch."""
+    """Gather sample grids over the training, each with its epoch."""
     epochs = {row["step"]: row["epoch"] for row in run.metrics}
     return [
         {
             "when": f"epoch {round(epochs[step], 1):g}" if step in epochs else f"step {step:,}",
             "picture": pictures.embed(path),
         }
-        for step, path in pictures.frames(run.folder / "samples").items()
+        for step, path in pictures.frames(Folder(run.folder).sample_grids()).items()
     ]
 
 
 def _evidence(run: RecordedRun, own: dict[str, Any]) -> dict[str, Any]:
-    """The fields in which a run differs from others, and the hashes to check it by."""
+    """Gather the fields in which a run differs from others, and the hashes to check it by."""
     return {
         "run": run,
         "differing": {
@@ -151,7 +152,7 @@ def _evidence(run: RecordedRun, own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _machines(runs: list[RecordedRun]) -> list[dict[str, Any]]:
-    """The different environments that the runs were made in, each with its runs."""
+    """List the different environments that the runs were made in, each with its runs."""
     found: dict[str, dict] = {}
     for run in runs:
         machine = {key: run.config_json[key] for key in ("versions", "devices", "backend")}

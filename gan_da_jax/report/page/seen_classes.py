@@ -5,12 +5,13 @@ from typing import Any
 
 from gan_da_jax.report import pictures
 from gan_da_jax.report.arms import Board, Standing
+from gan_da_jax.runs.folder import certainty_name
 
 FREQUENT = 5  # classes listed an arm
 
 
 def of_board(board: Board) -> list[dict[str, Any]]:
-    """The arms whose last checkpoints were looked at image by image, apart for each set of wanted classes.
+    """List the arms whose last checkpoints were looked at image by image, apart for each set of wanted classes.
 
     Returns:
         `wanted` (names, [] if no class was), and `arms`: `standing`; `top1_share` and `mean_probability` of the wanted
@@ -35,8 +36,7 @@ def _arm(standing: Standing, classifier: str) -> dict[str, Any] | None:
         return None
     first = seen[seed][0]
     alike = [each for sets in seen.values() for each in sets if each["wanted"] == first["wanted"]]
-    run = next(run for run in standing.arm.runs if run.seed == seed)
-    sheet = run.folder / "certainty" / f"step_{standing.last[seed]['step']:08d}_{classifier}.png"
+    sheet = standing.run(seed).folder / certainty_name(standing.last[seed]["step"], classifier)
     return {
         "standing": standing,
         "wanted": tuple(first["wanted"]),
