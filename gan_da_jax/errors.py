@@ -12,8 +12,13 @@ class UserError(Exception):
     """
 
 
+def reason(error: BaseException) -> str:
+    """Say on one line, in at most 200 characters, what an error says, or its kind where it says nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """For a message about a word that is not known: `did you mean hflip? `, or "" where no known word is like it."""
+    """Suggest a known word for a message about an unknown one: `did you mean hflip? `, or "" where none is like it."""
     close = difflib.get_close_matches(word, list(known), 1)
     return f"did you mean {close[0]}? " if close else ""
 
@@ -27,4 +32,4 @@ class Failure(Exception):
 
 
 class Interrupted(Failure):
-    """A person, or the system, has asked the command to stop; what is done is saved."""
+    """A person, or the system, has asked the command to stop; the work that is done is saved."""

@@ -6,7 +6,7 @@ import jax
 
 
 def stream(seed: int, *names: str | int) -> jax.Array:
-    """Returns the key of the stream that `names` lead to from `seed`.
+    """Return the key of the stream that `names` lead to from `seed`.
 
     Equal arguments give equal keys on every device, process and day; streams with different names are independent.
 

@@ -16,7 +16,7 @@ class Progress:
     """A bar with speed and time left on a terminal; otherwise a plain line now and then, for a log file."""
 
     def __init__(self, what: str, *, total: int, done: int = 0, unit: str = "images", every: float = 10.0):
-        """Counts from `done` to `total`; plain lines come at least `every` seconds apart, and at the end."""
+        """Count from `done` to `total`; plain lines come at least `every` seconds apart, and at the end."""
         self._what, self._total, self._unit, self._every = what, total, unit, every
         self._done = self._first = done
         self._start = self._spoke = time.monotonic()
@@ -31,7 +31,7 @@ class Progress:
         self.close()
 
     def advance(self, count: int, note: str = "") -> None:
-        """Says that `count` more are done; `note` is shown beside them."""
+        """Say that `count` more are done; `note` is shown beside them."""
         self._done = min(self._done + count, self._total)
         if self._bar is not None:
             self._bar.set_postfix_str(note, refresh=False)
@@ -46,14 +46,14 @@ class Progress:
             print(f"{self._what}: {self._done}/{self._total} {self._unit}, {rate}{note and '  ' + note}", flush=True)
 
     def close(self) -> None:
-        """Ends the bar."""
+        """End the bar."""
         if self._bar is not None:
             self._bar.close()
 
 
 @contextmanager
 def stop_requests() -> Iterator[list[int]]:
-    """Notes Ctrl-C and SIGTERM inside the block in the list that it gives; a second one acts at once, as usual."""
+    """Note Ctrl-C and SIGTERM inside the block in the list that it yields; a second one acts at once, as usual."""
     requests: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -63,10 +63,12 @@ def stop_requests() -> Iterator[list[int]]:
             file=sys.stderr,
             flush=True,
         )
-        signal.signal(number, previous[number])
+        signal.signal(number, previous[signal.Signals(number)])
 
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        for number in previous:
+            signal.signal(number, note)
         yield requests
     finally:
         for number, handler in previous.items():

@@ -1,10 +1,12 @@
 """Weight files as different versions of Keras write them, what can be wrong with one, and pictures for the networks."""
 
 import os
+import sys
 
 import h5py
 import jax
 import numpy as np
+import pytest
 
 
 def pictures(size, count=2):
@@ -14,10 +16,17 @@ def pictures(size, count=2):
     return np.clip(blots + rng.normal(0, 10, blots.shape), 0, 255).astype(np.uint8)
 
 
+def save_h5(model, path):
+    """Saves a whole model as one .h5 file, for which Keras would import TensorFlow wherever it can."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "tensorflow", None)
+        model.save(path)
+
+
 def write_layouts(model, folder, renamed):
     """Writes the same weights in three layouts; the published one calls its layers `renamed(layer)`."""
     model.save_weights(folder / "new.weights.h5")
-    model.save(folder / "model.h5")
+    save_h5(model, folder / "model.h5")
     with h5py.File(folder / "model.h5") as whole, h5py.File(folder / "published.h5", "w") as published:
         source = whole["model_weights"]
         layers = [str(name) for name in source.attrs["layer_names"]]

@@ -18,7 +18,7 @@ LAYERS = [
     {"evaluation", "report"},
     {"pipeline"},
     {"audit"},
-    {"verbs"},
+    {"api", "verbs"},
     {"main"},
     {"__main__"},
 ]
@@ -74,7 +74,7 @@ def test_neither_modules_nor_folders_import_each_other_in_circles():
     arrows = {}
     for file in FILES:
         names = {name if name in known else name.rpartition(".")[0] for name in imported(file)}
-        arrows[module(file)] = names & known - {module(file)}
+        arrows[module(file)] = names & known - {module(file), "gan_da_jax"}  # whose face offers what lies above
     assert circle(arrows) == []
     folders = {}
     for here, names in arrows.items():

@@ -39,3 +39,19 @@ def test_the_first_request_is_noted_and_the_second_acts():
         assert requests == [signal.SIGTERM, signal.SIGINT]
         assert signal.getsignal(signal.SIGINT) == before
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_request_that_comes_while_the_block_begins_is_noted(monkeypatch):
+    install = signal.signal
+
+    def interrupted(number, handler):
+        found = install(number, handler)
+        if number == signal.SIGINT and not sent:
+            sent.append(number)
+            signal.raise_signal(number)
+        return found
+
+    sent: list[int] = []
+    monkeypatch.setattr(signal, "signal", interrupted)
+    with progress.stop_requests() as requests:
+        assert requests == sent == [signal.SIGINT]

@@ -1,4 +1,4 @@
-"""Augmentations: pure functions on the accelerator, and the policies that are put together from them.
+"""Augmentations: pure functions on the accelerator, and the policies that are made of them.
 
 To add one, write a function of a float32 [H, W, 3] image in [0, 1] with keyword-only parameters that have defaults, and
 name it in `OPS`.
@@ -18,7 +18,7 @@ _BLOCK = 64  # images on the device at once, as float32 four times as large
 
 
 def identity(image: jax.Array) -> jax.Array:
-    """Returns the image as it is."""
+    """Return the image as it is."""
     return image
 
 
@@ -46,7 +46,7 @@ OPS: dict[str, Op] = {
 
 
 def apply(op: str, arguments: tuple[tuple[str, float], ...], images: np.ndarray) -> np.ndarray:
-    """Runs one op over any number of images on the device, which holds a block of them at a time.
+    """Run one op over any number of images on the device, which holds a block of them at a time.
 
     Args:
         op: a key of `OPS`.
@@ -76,5 +76,5 @@ def _apply(op: str, arguments: tuple[tuple[str, float], ...], images: jax.Array)
 
 
 def signature(op: str) -> Mapping[str, float]:
-    """The parameters of an op and their default values."""
+    """Return the parameters of an op and their default values."""
     return OPS[op].function.__kwdefaults__ or {}

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 
 
 def contrast(image: jax.Array, *, factor: float = 1.5) -> jax.Array:
-    """Moves every value away from (factor > 1) or towards (factor < 1) the image's mean brightness.
+    """Move every value away from (factor > 1) or towards (factor < 1) the image's mean brightness.
 
-    The same function as Pillow's `ImageEnhance.Contrast`: the mean is that of the ITU-R 601-2 luma in whole levels,
-    itself rounded to a whole level. Pillow truncates its result where this rounds: one level of difference at most.
+    The same function as Pillow's `ImageEnhance.Contrast`: the mean is taken of the ITU-R 601-2 luma in whole levels and
+    rounded to a whole level. Pillow truncates its result where this rounds: one level of difference at most.
 
     Args:
         image: float32 [H, W, 3] in [0, 1].
-        factor: 0 gives the uniform mean grey, 1 the image itself; the paper gives none.
+        factor: 0 gives the uniform mean grey, 1 the image itself; the paper states none.
 
     Returns:
         float32 [H, W, 3], not clipped.
@@ -32,7 +32,7 @@ def contrast(image: jax.Array, *, factor: float = 1.5) -> jax.Array:
 
 
 def invert(image: jax.Array) -> jax.Array:
-    """The photographic negative (negative-positive inversion), as Pillow's `ImageOps.invert`.
+    """Turn an image into its photographic negative (negative-positive inversion), as Pillow's `ImageOps.invert`.
 
     Args:
         image: float32 [H, W, 3] in [0, 1].

@@ -4,10 +4,10 @@ import jax
 
 
 def hflip(image: jax.Array) -> jax.Array:
-    """Mirrors [H, W, C] left to right, as Pillow's `ImageOps.mirror`."""
+    """Mirror [H, W, C] left to right, as Pillow's `ImageOps.mirror`."""
     return image[:, ::-1]
 
 
 def vflip(image: jax.Array) -> jax.Array:
-    """Turns [H, W, C] upside down, as Pillow's `ImageOps.flip`."""
+    """Turn [H, W, C] upside down, as Pillow's `ImageOps.flip`."""
     return image[::-1]

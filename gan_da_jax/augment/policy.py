@@ -2,6 +2,7 @@
 
 import ast
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ class Part(NamedTuple):
     arguments: tuple[tuple[str, float], ...]
 
     def __str__(self) -> str:
-        """The part as a policy has it, `contrast(factor=2)`; arguments that are the op's defaults are left out."""
+        """Write the part as a policy does, `contrast(factor=2)`, without arguments that are the op's defaults."""
         usual = dict(parse(self.op)[0].arguments)
         given = ", ".join(f"{name}={value:g}" for name, value in self.arguments if value != usual[name])
         return f"{self.op}({given})" if given else self.op
@@ -33,7 +34,7 @@ class Draw(NamedTuple):
 
 @functools.cache  # trying the arguments out takes milliseconds, and a run asks for its policy all the time
 def parse(policy: str) -> tuple[Part, ...]:
-    """Reads a policy; `none` gives no parts.
+    """Read a policy; `none`, the policy of training on the originals alone, gives no parts.
 
     Raises:
         UserError: an unknown op or argument, a value out of range, an op named twice, or a text that is no policy.
@@ -41,7 +42,9 @@ def parse(policy: str) -> tuple[Part, ...]:
 
     def wrong(reason: str, hint: str = "") -> UserError:
         known = ", ".join(f"{op}({', '.join(augment.signature(op))})".replace("()", "") for op in augment.OPS)
-        return UserError(f"augment.policy {policy!r}: {reason}; {hint}it is none, or ops joined by +, of: {known}")
+        return UserError(
+            f"augment.policy {policy!r}: {reason}; {hint}it must be `none`, or ops joined by +, of: {known}"
+        )
 
     if policy == "none":
         return ()
@@ -49,7 +52,7 @@ def parse(policy: str) -> tuple[Part, ...]:
         tree = ast.parse(policy, mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise wrong("this cannot be read") from None
-    terms = []
+    terms: list[ast.expr] = []
     while isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add):
         terms.insert(0, tree.right)
         tree = tree.left
@@ -61,7 +64,7 @@ def parse(policy: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _part(term: ast.expr, wrong) -> Part:
+def _part(term: ast.expr, wrong: Callable[..., UserError]) -> Part:
     call = term if isinstance(term, ast.Call) else ast.Call(func=term, args=[], keywords=[])
     if not isinstance(call.func, ast.Name):
         raise wrong("this cannot be read")
@@ -69,7 +72,7 @@ def _part(term: ast.expr, wrong) -> Part:
     if op not in augment.OPS:
         raise wrong(f"{op} is not an op", did_you_mean(op, augment.OPS))
     if call.args:
-        raise wrong(f"arguments of {op} are given by name")
+        raise wrong(f"arguments of {op} must be given by name")
     arguments = dict(augment.signature(op))
     for keyword in call.keywords:
         if keyword.arg not in arguments:
@@ -80,7 +83,7 @@ def _part(term: ast.expr, wrong) -> Part:
         except (ValueError, TypeError, SyntaxError, RecursionError):
             value = None
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise wrong(f"{keyword.arg} of {op} is a number")
+            raise wrong(f"{keyword.arg} of {op} must be a number")
         arguments[keyword.arg] = value
     try:  # the op knows the range of its own arguments; no pixel is computed
         arguments = {name: float(np.float32(value)) for name, value in arguments.items()}
@@ -92,12 +95,12 @@ def _part(term: ast.expr, wrong) -> Part:
 
 
 def shares(parts: tuple[Part, ...], count: int) -> dict[str, int]:
-    """Splits `count` images between the ops as evenly as possible; the first ones get what is left over."""
+    """Split `count` images between the ops as evenly as possible; the first ops get one more where a rest is left."""
     return {part.op: (count + i) // len(parts) for part, i in zip(parts, reversed(range(len(parts))), strict=True)}
 
 
 def pool_sizes(parts: tuple[Part, ...], count: int) -> dict[str, int]:
-    """How many images the policy needs of each pool other than the originals, as in `{"generated": 500}`."""
+    """Count the images that the policy needs of each pool other than the originals, as in `{"generated": 500}`."""
     sizes: dict[str, int] = {}
     for op, share in shares(parts, count).items():
         pool = augment.OPS[op].pool
@@ -107,10 +110,10 @@ def pool_sizes(parts: tuple[Part, ...], count: int) -> dict[str, int]:
 
 
 def draw(parts: tuple[Part, ...], *, count: int, originals: int, seed: int) -> list[Draw]:
-    """Decides which image each augmented image is made from.
+    """Decide which image each augmented image is made from.
 
     Originals are drawn by seed, without replacement until all of them are used, then again from all. Other pools hold
-    exactly what is needed and are used in order.
+    exactly the images that are needed and are used in order.
 
     Args:
         parts: the policy.

@@ -1,1 +1,1 @@
-"""Networks that judge images: which there are, where their weights come from, and features of images."""
+"""Networks that judge images: their table, how their weights are found, and what they see in images."""

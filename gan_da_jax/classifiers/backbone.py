@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import flax.linen as nn
 import jax
+import numpy as np
 
 from gan_da_jax.classifiers.weights.published import Published
 
@@ -52,21 +53,19 @@ class Backbone(NamedTuple):
             `logits` [b, K], before the softmax.
         default_tap: the features that distances such as FID are commonly taken of, one of `taps`.
         read: reads a file of weights; a `UserError` if it does not hold this network's.
+        origin: where its weights come from: the file that they are published in, or how they are trained here.
         classes: the K names of the classes; none for a network without logits, which gives no Inception Score.
         distance: what the Fréchet distance of its features is called.
         caveat: what a reader of its scores must know, one sentence.
-        published: the file that its weights are published in, or None if they are trained here.
-        trained: how its weights are trained here, or None if they are published.
     """
 
     name: str
     network: nn.Module
-    prepare: Callable[[jax.Array], jax.Array]
+    prepare: Callable[[jax.Array | np.ndarray], jax.Array]
     taps: tuple[str, ...]
     default_tap: str
     read: Callable[[Path], Weights]
+    origin: Published | Trained
     classes: tuple[str, ...] = ()
     distance: str = "FID"
     caveat: str = NOT_INCEPTION
-    published: Published | None = None
-    trained: Trained | None = None

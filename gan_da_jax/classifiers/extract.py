@@ -4,8 +4,8 @@ import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -15,7 +15,7 @@ from gan_da_jax.classifiers.registry import Classifier
 from gan_da_jax.devices import parallel
 from gan_da_jax.progress import Progress
 
-# To be raised when a network of the same name and weights gives other features, or images are prepared otherwise.
+# Raise this number when a network of the same name and weights gives other features, or images are prepared otherwise.
 FORMAT = 2
 HELD = 2**30  # bytes of decoded images that stay in memory instead of being decoded again
 
@@ -25,13 +25,14 @@ def batch_size() -> int:
     return 10 if jax.default_backend() == "cpu" else 50  # 50 cost a CPU a quarter more time an image
 
 
-class Seen(NamedTuple):
+@dataclass(frozen=True)
+class Seen:
     """Images that were read once, to the last.
 
     Attributes:
         sha256: of their pixels, sizes and order, 64 hex digits.
-        read: gives them, uint8 [H, W, 3] each, each time anew; from memory if they are few enough.
-        count: how many there are.
+        read: gives them, uint8 [H, W, 3] each, each time anew; from memory if they take at most `HELD` bytes.
+        count: their number.
     """
 
     sha256: str
@@ -43,12 +44,12 @@ def see(read: Callable[[], Iterable[np.ndarray]]) -> Seen:
     """Read all images, so that a bad file shows before a network works for hours.
 
     Args:
-        read: gives the images, uint8 [H, W, 3] each, each time anew; what it raises is passed on.
+        read: gives the images, uint8 [H, W, 3] each, each time anew; its errors are passed on.
     """
     pixels, held, size, count = hashlib.sha256(), [], 0, 0
     for image in read():
         pixels.update(f"{image.shape}".encode())
-        pixels.update(np.ascontiguousarray(image))
+        pixels.update(np.ascontiguousarray(image).data)
         count, size = count + 1, size + image.nbytes
         if size <= HELD:
             held.append(image)

@@ -1,6 +1,8 @@
 """Training of a small classifier as one compiled program, for images that are all on the device."""
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -17,7 +19,7 @@ def fit(
     epochs: int,
     batch_size: int,
     learning_rate: float,
-) -> dict:
+) -> Mapping[str, Any]:
     """Minimise a network's cross-entropy with Adam.
 
     Each image is first softened by some amount, from not at all to the mean of its 3x3 pixels, so that a GAN's soft
@@ -45,8 +47,8 @@ def fit(
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, len(batches)))
 
     def loss(variables, batch):
-        logits = network.apply(variables, images[batch])["logits"]
-        return optax.softmax_cross_entropy_with_integer_labels(logits, classes[batch]).mean()
+        found: Any = network.apply(variables, images[batch])
+        return optax.softmax_cross_entropy_with_integer_labels(found["logits"], classes[batch]).mean()
 
     def step(state, batch):
         variables, moments = state

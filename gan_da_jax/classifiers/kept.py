@@ -1,4 +1,4 @@
-"""What networks compute of images that are used again and again: arrays in the cache, under all that made them."""
+"""Arrays that networks compute of images that are used again and again: kept in the cache, by all that made them."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def arrays(
     numbers from elsewhere.
 
     Args:
-        kind: what they are, in a word: the folder within the cache.
+        kind: a word for them, the name of their folder within the cache.
         identity: everything else that determines them, as JSON values, with a number that is raised whenever the code
             computes other numbers from the same inputs.
         make: computes the arrays.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import flax.traverse_util
 import jax
@@ -19,6 +20,7 @@ from gan_da_jax.classifiers.networks import (
     resnet50,
 )
 from gan_da_jax.classifiers.weights import download
+from gan_da_jax.classifiers.weights.published import Published
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.metrics import columns
@@ -44,7 +46,7 @@ class Classifier:
         forward: (variables, prepared images, taps) to {tap: float32 [b, features]}. Nothing is computed beyond the
             taps, and an image's features do not depend on the others beside it.
         variables: the Flax variables.
-        taps: what `forward` can be asked for: names of features, from the input on, and `logits` [b, K], before the
+        taps: the outputs that `forward` can give: names of features, from the input on, and `logits` [b, K], before the
             softmax. A file that holds only the first part of a network reaches only the first taps.
         default_tap: the features that distances such as FID are commonly taken of.
         classes: the K names of the classes; none for a network without logits.
@@ -53,8 +55,8 @@ class Classifier:
     """
 
     name: str
-    prepare: Callable[[jax.Array], jax.Array]
-    forward: Callable[[dict, jax.Array, tuple[str, ...]], dict[str, jax.Array]]
+    prepare: Callable[[jax.Array | np.ndarray], jax.Array]
+    forward: Callable[[dict, jax.Array, tuple[str, ...]], Any]
     variables: dict
     taps: tuple[str, ...]
     default_tap: str
@@ -100,7 +102,7 @@ def load(name: str, weights: str, taps: tuple[str, ...] = ()) -> Classifier:
     Args:
         name: a key of `CLASSIFIERS`.
         weights: path of a weight file, or "" for the published or built-in weights.
-        taps: what it will be asked for.
+        taps: the taps that it will be asked for.
 
     Raises:
         UserError: as `check`; the weights cannot be downloaded, or the file does not hold them as far as `taps`.
@@ -109,12 +111,12 @@ def load(name: str, weights: str, taps: tuple[str, ...] = ()) -> Classifier:
     entry = CLASSIFIERS[name]
     if weights:
         path = Path(weights)
-    elif entry.published:
-        path = download.find(name, entry.published)
+    elif isinstance(entry.origin, Published):
+        path = download.find(name, entry.origin)
     else:
-        path = entry.trained.path()
+        path = entry.origin.path()
         if not path.exists():
-            entry.trained.train()
+            entry.origin.train()
     classifier = read(name, path)
     classifier.require(taps)
     return classifier
@@ -132,7 +134,7 @@ def read(name: str, path: Path) -> Classifier:
         taps=taps,
         default_tap=entry.default_tap,
         classes=entry.classes,
-        weights_sha256=io.file_sha256(path) if entry.published else _digest(variables),
+        weights_sha256=io.file_sha256(path) if isinstance(entry.origin, Published) else _digest(variables),
         accuracy=accuracy,
     )
 
@@ -151,7 +153,7 @@ def check(name: str, weights: str, *, tap: str = "") -> str:
     entry = CLASSIFIERS[name]
     if tap and tap not in entry.taps:
         raise UserError(f"{name} has no tap {tap!r}; it has: {', '.join(entry.taps)}")
-    if not entry.published:
+    if not isinstance(entry.origin, Published):
         if weights:
             raise UserError(f"the classifier {name} is trained here and takes no weights: leave out {weights}")
         return "trained here when first used"
@@ -159,23 +161,24 @@ def check(name: str, weights: str, *, tap: str = "") -> str:
         if not Path(weights).is_file():
             raise UserError(f"the weights {weights} of the classifier {name} are not a file: check the path")
         return weights
-    kept = download.kept(name, entry.published)
+    kept = download.kept(name, entry.origin)
     if kept:
         return str(kept)
-    return f"not here yet; {entry.published.address} will be downloaded to {download.destination(entry.published)}"
+    return f"not here yet; {entry.origin.address} will be downloaded to {download.destination(entry.origin)}"
 
 
 def present(name: str, weights: str) -> bool:
     """Tell whether `load` would neither download nor train anything; arguments as there."""
-    if kept := trained_here(name):
-        return kept.exists()
-    return bool(weights or download.kept(name, CLASSIFIERS[name].published))
+    origin = CLASSIFIERS[name].origin
+    if isinstance(origin, Published):
+        return bool(weights or download.kept(name, origin))
+    return origin.path().exists()
 
 
 def trained_here(name: str) -> Path | None:
     """Say where the weights of a classifier that is trained here are kept; None for published ones."""
-    trained = CLASSIFIERS[name].trained
-    return trained.path() if trained else None
+    origin = CLASSIFIERS[name].origin
+    return None if isinstance(origin, Published) else origin.path()
 
 
 def scores_by(name: str) -> tuple[Score, ...]:

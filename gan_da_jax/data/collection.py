@@ -35,13 +35,13 @@ class Collection(NamedTuple):
 
 @contextlib.contextmanager
 def opened(path: str) -> Iterator[Collection]:
-    """Opens the images of a folder, a `.zip`, or a `.npz` or `.npy` that holds uint8 [n, H, W, 3].
+    """Open the images of a folder, a `.zip`, or a `.npz` or `.npy` that holds uint8 [n, H, W, 3].
 
     Files are in bytewise order of their relative paths, which is torch-fidelity's order too; see `folder.listing` and
-    `zip_file.opened` for which count, and `images.decode` for what becomes of other modes than RGB.
+    `zip_file.opened` for which files count, and `images.decode` for modes other than RGB.
 
     Raises:
-        UserError: nothing there, no image in it, or an array of another kind.
+        UserError: nothing is there, there is no image in it, or the array is of another kind.
     """
     place = os.path.expanduser(path)
     if not os.path.exists(place):
@@ -97,8 +97,13 @@ def _array(path: str) -> np.ndarray:
     except Exception as error:  # NumPy's readers raise almost anything on damaged data
         reason = shown(error) or type(error).__name__
         raise UserError(f"{shown(path)} cannot be read as an array ({reason}): store the images again") from None
+    require_pixels(pixels, shown(path))
+    return pixels
+
+
+def require_pixels(pixels: np.ndarray, where: str) -> None:
+    """Raise a `UserError` unless an array holds images, at least one; `where` is what the message calls the array."""
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3 or not pixels.size:
         raise UserError(
-            f"{shown(path)} holds {pixels.dtype} {list(pixels.shape)}: images are uint8 [n, H, W, 3], RGB, 0 to 255"
+            f"{where} holds {pixels.dtype} {list(pixels.shape)}: images must be uint8 [n, H, W, 3], RGB, 0 to 255"
         )
-    return pixels

@@ -15,7 +15,7 @@ POOLS = ("originals", "generated", "more")
 
 
 def images(parts: Sequence[policy.Part], draws: Sequence[policy.Draw], pools: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Makes the data set, on the host: it may be larger than the device's memory.
+    """Make the data set, on the host: it may be larger than the device's memory.
 
     Args:
         parts: the policy, as `policy.parse` gives it.
@@ -48,7 +48,7 @@ def build(
     pools: Mapping[str, np.ndarray],
     ids: Mapping[str, Sequence[str]],
 ) -> tuple[dict, np.ndarray]:
-    """Puts a data set together.
+    """Make a data set and its manifest.
 
     Args:
         source: where the originals come from, for the record.
@@ -87,9 +87,9 @@ def build(
     }, pixels
 
 
-def read(dataset: Path) -> dict:
-    """Reads `manifest.json` of a data set's folder; one that is absent or of another form is a `UserError`."""
-    path = dataset / "manifest.json"
+def read(folder: Path) -> dict:
+    """Read `manifest.json` of a data set's folder; a `UserError` if it is absent or of another form."""
+    path = folder / "manifest.json"
     manifest = io.read_json(path)
     if not isinstance(manifest, dict) or manifest.get("format") != 1:
         raise UserError(f"{path} is not a manifest of format 1: prepare the data set again in a new workdir")
@@ -97,49 +97,49 @@ def read(dataset: Path) -> dict:
     return manifest
 
 
-def originals(dataset: Path) -> np.ndarray:
-    """The originals of a prepared data set, uint8 [n, S, S, 3], proved by their hashes; `UserError` as in `load`."""
-    rows = [row for row in read(dataset)["records"] if row["op"] == "original"]
-    pixels = io.load_array(dataset / "originals.npy")
-    _prove(dataset, pixels, rows)
+def originals(folder: Path) -> np.ndarray:
+    """Read the originals of a prepared data set, uint8 [n, S, S, 3], and check their hashes; UserError as in `load`."""
+    rows = [row for row in read(folder)["records"] if row["op"] == "original"]
+    pixels = io.load_array(folder / "originals.npy")
+    _require_same(folder, pixels, rows)
     return pixels
 
 
-def load(dataset: Path) -> tuple[dict, np.ndarray]:
-    """Makes a prepared data set and proves it by its hash.
+def load(folder: Path) -> tuple[dict, np.ndarray]:
+    """Make the images of a prepared data set and check them by their hashes.
 
     Args:
-        dataset: the folder that holds `manifest.json` and `originals.npy`.
+        folder: the folder that holds `manifest.json` and `originals.npy`.
 
     Returns:
-        The manifest, and the images uint8 [n, S, S, 3], on the host; those that are no more than originals stay in
-        their file and are read as they are needed.
+        The manifest, and the images uint8 [n, S, S, 3], on the host; originals alone stay in their file and are read as
+        they are needed.
 
     Raises:
-        UserError: a file is absent or unreadable, or the images are not those of the manifest.
+        UserError: a file is absent or unreadable, or the manifest describes other images.
     """
-    manifest = read(dataset)
+    manifest = read(folder)
     try:
         draws = [policy.Draw(row["op"], row["source_index"]) for row in manifest["records"] if row["op"] != "original"]
         needed = {"originals"} | {augment.OPS[op].pool for op, _ in draws}
-        pools = {pool: io.map_array(dataset / f"{pool}.npy") for pool in POOLS if pool in needed}
+        pools = {pool: io.map_array(folder / f"{pool}.npy") for pool in POOLS if pool in needed}
         pixels = images(policy.parse(manifest["policy"]), draws, pools)
     except (KeyError, TypeError, IndexError, ValueError):
-        raise _other(dataset) from None
-    _prove(dataset, pixels, manifest["records"])
+        raise _not_as_described(folder) from None
+    _require_same(folder, pixels, manifest["records"])
     if io.sha256(pixels) != manifest["images_sha256"] or len(draws) != manifest["count"]:
-        raise _other(dataset)
+        raise _not_as_described(folder)
     return manifest, pixels
 
 
-def _prove(dataset: Path, pixels: np.ndarray, rows: list[dict]) -> None:
+def _require_same(folder: Path, pixels: np.ndarray, rows: list[dict]) -> None:
     indices = [row["index"] for row in rows]
     same = pixels.dtype == np.uint8 and pixels.ndim == 4 and indices == list(range(len(pixels)))
     if not same or [row["sha256"] for row in rows] != list(map(io.sha256, pixels)):
-        raise _other(dataset)
+        raise _not_as_described(folder)
 
 
-def _other(dataset: Path) -> UserError:
+def _not_as_described(folder: Path) -> UserError:
     return UserError(
-        f"{dataset} does not hold the images its manifest.json describes: prepare it again in a new workdir"
+        f"{folder} does not hold the images its manifest.json describes: prepare it again in a new workdir"
     )

@@ -7,11 +7,11 @@ from gan_da_jax import prng
 
 
 def batches(*, seed: int, images: int, batch_size: int, first: int, steps: int) -> np.ndarray:
-    """The images of some steps of training.
+    """Return the indices of the images of some steps of training.
 
     Every epoch is a permutation of all images, drawn from (seed, epoch), and the epochs are strung together: a batch
     may end one epoch and begin the next, so that no image is ever dropped. Nothing but the arguments decides, so a run
-    that continues sees what it would have seen.
+    that was interrupted goes on with the same images as one that was not.
 
     Args:
         seed: the run's seed.
@@ -32,6 +32,6 @@ def batches(*, seed: int, images: int, batch_size: int, first: int, steps: int) 
 
 
 def steps_of(*, kimg: float, epochs: int, images: int, batch_size: int) -> int:
-    """The steps of a budget: the fewest that show `kimg` thousand images, or `epochs` times all images if kimg is 0."""
+    """Count the fewest steps that show `kimg` thousand images, or, if kimg is 0, all images `epochs` times."""
     shown = round(kimg * 1000) if kimg else epochs * images
     return max(1, -(-shown // batch_size))

@@ -1,8 +1,8 @@
 """The processes of one command: process 0 runs it and writes all files, the others only contribute their devices.
 
-What process 0 decides (which run, which steps next, when to stop) it tells the others, so that nobody has to come to
-the same decision on their own. Messages go through JAX's coordination service, on which one may wait for hours; states
-go from device to device. With one process, all of it does nothing.
+Process 0 decides which run, which steps next and when to stop, and tells the others, so that no process must come to
+the same decision alone. Messages go through JAX's coordination service, on which one may wait for hours; states go from
+device to device. With one process, all of it does nothing.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 
-from gan_da_jax.errors import Interrupted, UserError
+from gan_da_jax.errors import Interrupted, UserError, reason
 
 CONNECT_SECONDS = 300  # how long the processes of a command wait for each other to start
 HEARTBEAT_SECONDS = 100  # after so long without a sign of life a process counts as dead, which ends the others
@@ -30,12 +30,13 @@ class Lost(Interrupted):
 
 
 def connect(*, coordinator_address: str | None, num_processes: int | None, process_id: int | None) -> None:
-    """Finds the other processes, before anything else is asked of JAX; what is None, JAX finds out.
+    """Find the other processes, before anything else is asked of JAX.
 
-    It does under Slurm, Open MPI, on TPU VMs, and under Kubernetes with the package `kubernetes`.
+    JAX finds an argument out that is None: under Slurm, Open MPI, on TPU VMs, and under Kubernetes with the package
+    `kubernetes`.
 
     Args:
-        coordinator_address: HOST:PORT, where process 0 is to listen.
+        coordinator_address: HOST:PORT, where process 0 listens.
         num_processes: how many processes there are.
         process_id: which of them this is, from 0.
 
@@ -47,11 +48,9 @@ def connect(*, coordinator_address: str | None, num_processes: int | None, proce
     if coordinator_address is not None and not coordinator_address.rpartition(":")[2].isdecimal():
         raise UserError(f"--coordinator_address={coordinator_address} is not HOST:PORT, as in 10.0.0.1:8476")
     if process_id is not None and not 0 <= process_id < (num_processes or process_id + 1):
-        raise UserError(
-            f"--process_id={process_id} is not one of 0 to --num_processes - 1, of {num_processes} processes"
-        )
+        raise UserError(f"--process_id={process_id} must be at least 0 and below --num_processes")
     if num_processes is not None and num_processes < 1:
-        raise UserError(f"--num_processes={num_processes} is not a number of processes; it is 1 or more")
+        raise UserError(f"--num_processes={num_processes} must be at least 1")
     jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM for itself
     alarm = threading.Timer(CONNECT_SECONDS, _not_met)  # JAX's own would end in a crash
     alarm.daemon = True
@@ -59,7 +58,7 @@ def connect(*, coordinator_address: str | None, num_processes: int | None, proce
     try:
         jax.distributed.initialize(
             *given,
-            # Where flags say all, nothing else is to choose: Slurm, for one, would leave each process one device.
+            # Where flags say all, nothing else may choose: Slurm, for one, would leave each process one device.
             cluster_detection_method=None if None in given else "deactivate",
             initialization_timeout=2 * CONNECT_SECONDS,
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
@@ -67,7 +66,7 @@ def connect(*, coordinator_address: str | None, num_processes: int | None, proce
         )
     except (ValueError, RuntimeError) as error:
         raise UserError(
-            f"--distributed: the processes cannot find each other ({' '.join(str(error).split())[:300]}): give "
+            f"--distributed: the processes cannot find each other ({reason(error)}): give "
             "--coordinator_address=HOST:PORT, --num_processes and --process_id, all three, where no scheduler does"
         ) from None
     finally:
@@ -75,19 +74,19 @@ def connect(*, coordinator_address: str | None, num_processes: int | None, proce
 
 
 def disconnect() -> None:
-    """Waits for the other processes to be done as well, for so long as they may take, and lets them go."""
+    """Wait for the other processes to be done as well, at most `SHUTDOWN_SECONDS`, and let them go."""
     with contextlib.suppress(jax.errors.JaxRuntimeError):  # they have gone already
         jax.distributed.shutdown()
 
 
 def leads() -> bool:
-    """Whether this process is the one that runs the command."""
+    """Tell whether this process is the one that runs the command."""
     return jax.process_index() == 0
 
 
 @contextlib.contextmanager
 def dismissing() -> Iterator[None]:
-    """Lets the others go at the end of the block, which process 0 works in."""
+    """Let the others go at the end of the block, which process 0 works in."""
     try:
         yield
     except BaseException:
@@ -98,7 +97,7 @@ def dismissing() -> Iterator[None]:
 
 @contextlib.contextmanager
 def together(**task: Any) -> Iterator[None]:
-    """Has the others take part in a task, as JSON, inside the block; they are free again after it."""
+    """Make the others take part in a task, as JSON, inside the block; they are free again after it."""
     tell("start", task)
     try:
         yield
@@ -107,7 +106,7 @@ def together(**task: Any) -> Iterator[None]:
 
 
 def tell(*message: Any) -> None:
-    """Sends a message, as JSON, to the other processes, which `hear` it."""
+    """Send a message, as JSON, to the other processes, which `hear` it."""
     if jax.process_count() > 1:
         number = next(_told)
         with contextlib.suppress(jax.errors.JaxRuntimeError):  # where nobody is left to hear it, that shows elsewhere
@@ -117,17 +116,17 @@ def tell(*message: Any) -> None:
 
 
 def hear() -> list[Any]:
-    """Waits for the next message of process 0."""
+    """Wait for the next message of process 0."""
     return json.loads(_wait_for(f"gan_da/told/{next(_heard)}"))
 
 
 def answer(error: str = "") -> None:
-    """Tells process 0 that this one is ready for what was told, or why it is not."""
+    """Tell process 0 that this one is ready for the task that it heard of, or why it is not."""
     _client().key_value_set(f"gan_da/answers/{next(_answered)}/{jax.process_index()}", error)
 
 
 def require_answers() -> None:
-    """Waits until all others are ready; a `UserError` if one says that it cannot be."""
+    """Wait until all others are ready; a `UserError` if one says that it cannot be."""
     number = next(_answered)
     for process in range(1, jax.process_count()):
         if error := _wait_for(f"gan_da/answers/{number}/{process}"):
@@ -135,18 +134,18 @@ def require_answers() -> None:
 
 
 def ask_to_stop() -> None:
-    """Asks process 0 to save and stop."""
+    """Ask process 0 to save and stop."""
     _client().key_value_set(f"gan_da/stop/{jax.process_index()}", "", allow_overwrite=True)
 
 
 def asked_to_stop() -> bool:
-    """Whether another process asks to stop."""
+    """Tell whether another process asks to stop."""
     return jax.process_count() > 1 and bool(_client().key_value_dir_get("gan_da/stop/"))
 
 
 @contextlib.contextmanager
 def in_step() -> Iterator[None]:
-    """Says in one line if what devices compute together inside the block ends as the device of another has gone."""
+    """Say in one line if a computation of all devices inside the block ends because another process has gone."""
     try:
         yield
     except (ValueError, jax.errors.JaxRuntimeError) as error:
@@ -192,9 +191,9 @@ def _wait_for(key: str) -> str:
 
 
 def _lost(error: Exception) -> Lost:
-    reason = " ".join(str(error).split())[:200]
     return Lost(
-        f"Lost contact with another process ({reason}). Stopping all processes; run the same command again to resume."
+        f"Lost contact with another process ({reason(error)}). Stopping all processes; run the same command again to "
+        "resume."
     )
 
 

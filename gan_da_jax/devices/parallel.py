@@ -16,27 +16,27 @@ _FORWARD_ON_CPU = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
 def devices() -> list[str]:
-    """The names of all devices, as in `["TFRT_CPU_0"]`."""
+    """Return the names of all devices, as in `["TFRT_CPU_0"]`."""
     return [str(device) for device in jax.devices()]
 
 
 def kind() -> str:
-    """What the devices are, as in `NVIDIA H100 80GB HBM3`."""
+    """Return the model of the devices, as in `NVIDIA H100 80GB HBM3`."""
     return jax.devices()[0].device_kind
 
 
 def local_devices() -> int:
-    """How many devices belong to this process."""
+    """Count the devices that belong to this process."""
     return jax.local_device_count()
 
 
 def replicate(tree: Any) -> Any:
-    """Puts a tree of arrays whole on every device of this process; other processes do the same with theirs."""
+    """Put a tree of arrays whole on every device of this process; other processes do the same with theirs."""
     return jax.device_put(tree, _whole())
 
 
 def abstract(tree: Any) -> Any:
-    """A tree of shapes and dtypes with the placement of `replicate`."""
+    """Return a tree of shapes and dtypes with the placement of `replicate`."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=_whole()), tree)
 
 
@@ -48,9 +48,9 @@ def _whole() -> jax.sharding.NamedSharding:
 
 
 def share(tree: Any) -> Any:
-    """Gives all processes the arrays of process 0, bit for bit, whole on every device; the others pass their shapes.
+    """Give all processes the arrays of process 0, bit for bit, whole on every device; the others pass their shapes.
 
-    All processes call it at the same time. Elements are of one to four bytes.
+    All processes must call it at the same time. Elements must be of one to four bytes.
     """
     if jax.process_count() == 1:
         return tree
@@ -68,17 +68,17 @@ def share(tree: Any) -> Any:
 
 
 def memory() -> int | None:
-    """The bytes of memory of one device; None where it does not tell, as a CPU does not."""
+    """Return the bytes of memory of one device; None where it does not tell, as a CPU does not."""
     statistics = jax.local_devices()[0].memory_stats() or {}
     return statistics.get("bytes_limit")
 
 
 def scatter(images: np.ndarray, indices: np.ndarray) -> jax.Array:
-    """Puts on every device the images that are its own of some steps, in the order of the steps, and waits for it.
+    """Put on every device its own images of some steps, in the order of the steps, and wait for it.
 
     Args:
         images: [N, ...], on the host.
-        indices: int [K, batch], the images of each step, `batch` a multiple of the number of devices.
+        indices: int [K, batch], the images of each step; `batch` must be a multiple of the number of devices.
 
     Returns:
         [devices of this process, K * batch / devices, ...], the first axis split between them.
@@ -91,28 +91,28 @@ def scatter(images: np.ndarray, indices: np.ndarray) -> jax.Array:
 
 
 def mine(indices: np.ndarray) -> np.ndarray:
-    """Splits the batches [K, batch] evenly between all devices: [K, devices of this process, batch / devices]."""
+    """Split the batches [K, batch] evenly between all devices: [K, devices of this process, batch / devices]."""
     mine = [i for i, device in enumerate(jax.devices()) if device.process_index == jax.process_index()]
     return indices.reshape(len(indices), jax.device_count(), -1)[:, mine]
 
 
 def host(tree: Any) -> Any:
-    """Copies a tree of arrays that are whole on every device to the host, as NumPy arrays."""
+    """Copy a tree of arrays that are whole on every device to the host, as NumPy arrays."""
     return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_shards[0].data), tree)
 
 
 def mapped(
     function: Callable[..., Any], *, in_axes: Any, out_axes: Any, donate_argnums: int | tuple[int, ...] = ()
 ) -> Callable[..., Any]:
-    """Compiles a function that takes an `axis_name` for all devices of all processes, see `jax.pmap`.
+    """Compile a function that takes an `axis_name` for all devices of all processes, see `jax.pmap`.
 
-    With an out_axes of None, what device 0 returns is taken unchecked: the function must return the same on all.
+    With an out_axes of None, the result of device 0 is taken unchecked: the function must return the same on all.
 
     Args:
         function: takes arrays, and by name `axis_name`.
         in_axes: for each argument the axis that is split between the devices; None where all take the whole.
-        out_axes: likewise of what it returns.
-        donate_argnums: the argument whose memory is used for what it returns.
+        out_axes: the same for its result.
+        donate_argnums: the argument whose memory is used for the result.
     """
     return jax.pmap(
         functools.partial(function, axis_name=AXIS),
@@ -125,7 +125,7 @@ def mapped(
 
 @functools.cache
 def _accepted(options: tuple[tuple[str, str], ...]) -> dict[str, str] | None:
-    """Give compiler options as a mapping if this version of XLA knows them all, or None: they only save time."""
+    """Return compiler options as a mapping if this version of XLA knows them all, or None: they only save time."""
     try:
         jax.jit(lambda x: x + 1, compiler_options=dict(options)).lower(np.float32(0)).compile()
     except jax.errors.JaxRuntimeError:

@@ -12,11 +12,11 @@ import numpy as np
 import orbax.checkpoint
 from orbax.checkpoint import v1 as ocp
 
-from gan_da_jax.errors import UserError
+from gan_da_jax.errors import UserError, reason
 from gan_da_jax.files import io
 
-_DAMAGED, _DELETED = ".damaged", ".deleted"  # ends of the names of what is no checkpoint any more
-_HALF = ".orbax-checkpoint-tmp"  # in the names of what is none yet
+_DAMAGED, _DELETED = ".damaged", ".deleted"  # ends of the names of former checkpoints
+_HALF = ".orbax-checkpoint-tmp"  # in the names of unfinished ones
 
 # A state is whole on every device, so process 0 has all of it: it saves and loads alone, and waits for no other.
 _ALONE = {"primary_host": 0, "active_processes": {0}, "barrier_sync_key_prefix": "gan_da"}
@@ -32,7 +32,7 @@ class Incompatible(UserError):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silences Orbax inside the block: it logs each file that it opens, and in many pages each error that it raises."""
+    """Silence Orbax inside the block: it logs each file that it opens, and in many pages each error that it raises."""
     log = logging.getLogger("absl")
     level = log.level
     log.setLevel(logging.CRITICAL)
@@ -43,22 +43,23 @@ def _quiet() -> Iterator[None]:
 
 
 def steps(directory: Path) -> list[int]:
-    """The steps of the finished checkpoints, ascending; half-written ones do not count."""
+    """List the steps of the finished checkpoints, ascending; half-written ones do not count."""
     if not directory.is_dir():
         return []
     return sorted(int(path.name) for path in directory.iterdir() if path.name.isdecimal() and path.is_dir())
 
 
 def save(directory: Path, step: int, state: Any) -> None:
-    """Writes a tree of arrays as checkpoint `step`, whole or not at all; a full disk is a `UserError`.
+    """Write a tree of arrays as checkpoint `step`, whole or not at all; a full disk is a `UserError`.
 
-    Damaged ones that were set aside have been replaced by it, and are removed, unless they are of later steps.
+    It replaces damaged checkpoints that were set aside: they are removed, unless they are of later steps.
     """
     directory.mkdir(parents=True, exist_ok=True)
     needed, free = sum(leaf.nbytes for leaf in jax.tree.leaves(state)), shutil.disk_usage(directory).free
     if free < needed:
         raise UserError(
-            f"{directory / str(step)} takes {needed / 1e6:.1f} MB, and {free / 1e6:.1f} are free: make room, and go on"
+            f"{directory / str(step)} needs {needed / 1e6:.1f} MB, and {free / 1e6:.1f} MB are free: "
+            "make room, and go on"
         )
     try:
         with _quiet():
@@ -79,7 +80,7 @@ def save(directory: Path, step: int, state: Any) -> None:
 
 
 def _save_alone(path: Path, state: Any) -> None:
-    """What `save` does, by one of several processes; in Orbax' newer interface all of them would have to take part."""
+    """Save by one of several processes; in Orbax' newer interface all of them would have to take part."""
     options = orbax.checkpoint.options.MultiprocessingOptions(**_ALONE)
     composite = orbax.checkpoint.CompositeOptions(multiprocessing_options=options)
     handler = orbax.checkpoint.CompositeCheckpointHandler(composite_options=composite)
@@ -89,7 +90,7 @@ def _save_alone(path: Path, state: Any) -> None:
 
 
 def load(directory: Path, step: int, like: Any) -> Any:
-    """Reads checkpoint `step` into the shapes, dtypes and device placement of the tree `like`.
+    """Read checkpoint `step` into the shapes, dtypes and device placement of the tree `like`.
 
     Raises:
         Damaged: the checkpoint cannot be read.
@@ -102,7 +103,8 @@ def load(directory: Path, step: int, like: Any) -> Any:
         for option, value in _ALONE.items():
             setattr(context.multiprocessing, option, value)
         with _quiet(), context:
-            difference = _difference(_arrays(ocp.metadata(path).metadata), _arrays(abstract))
+            saved = ocp.metadata(path).metadata  # without an error, but empty, where files are damaged
+            difference = _difference(_parts(saved), _parts(abstract)) if jax.tree.leaves(saved) else ""
             if not difference:
                 return ocp.load(path, abstract)
     except (PermissionError, MemoryError, jax.errors.JaxRuntimeError):  # says nothing of the checkpoint
@@ -115,16 +117,21 @@ def load(directory: Path, step: int, like: Any) -> Any:
     )
 
 
-def _arrays(tree: Any) -> dict[str, str]:
-    """The dtype and the shape of each array of a tree, by its name, such as generator/params/Dense_0/kernel."""
+def _parts(tree: Any) -> dict[str, str]:
+    """Return the dtype and the shape of each array of a tree, by its name, such as generator/params/Dense_0/kernel.
+
+    Nodes without an array, which Orbax also saves, are "empty".
+    """
     return {
-        "/".join(jax.tree_util.keystr((key,), simple=True) for key in path): f"{leaf.dtype}{list(leaf.shape)}"
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        jax.tree_util.keystr(path, simple=True, separator="/"): (
+            f"{leaf.dtype}{list(leaf.shape)}" if hasattr(leaf, "dtype") else "empty"
+        )
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree, is_leaf=lambda node: not jax.tree.leaves(node))
     }
 
 
 def _difference(saved: dict[str, str], wanted: dict[str, str]) -> str:
-    """Says where the arrays of a checkpoint, as from `_arrays`, first differ from those wanted; "" if nowhere."""
+    """Say where the arrays of a checkpoint, as from `_parts`, first differ from the wanted ones; "" if nowhere."""
     for name in sorted(saved.keys() | wanted.keys()):
         if saved.get(name) != wanted.get(name):
             return f"its {name} is {saved.get(name, 'absent')}, where this run has {wanted.get(name, 'nothing')}"
@@ -132,17 +139,17 @@ def _difference(saved: dict[str, str], wanted: dict[str, str]) -> str:
 
 
 def set_aside(directory: Path, step: int) -> None:
-    """Takes a damaged checkpoint out of the finished ones; it stays until a good one replaces it."""
+    """Take a damaged checkpoint out of the finished ones; it stays until a good one replaces it."""
     _rename(directory, step, _DAMAGED)
 
 
 def delete(directory: Path, step: int) -> None:
-    """Removes a checkpoint, which at no moment is there in part."""
+    """Remove a checkpoint, which at no moment is there in part."""
     shutil.rmtree(_rename(directory, step, _DELETED))
 
 
 def clean(directory: Path) -> None:
-    """Removes what processes that were killed left of checkpoints: half-written ones, and half-deleted ones."""
+    """Remove the remains of checkpoints that killed processes left: half-written ones, and half-deleted ones."""
     for path in directory.iterdir() if directory.is_dir() else ():
         if path.name.endswith(_DELETED) or _HALF in path.name:
             shutil.rmtree(path)
@@ -156,7 +163,7 @@ def _rename(directory: Path, step: int, suffix: str) -> Path:
 
 
 def digest(state: Any) -> str:
-    """The SHA-256 over the names, shapes, dtypes and bytes of all arrays of a tree, in the tree's order."""
+    """Return the SHA-256 over the names, shapes, dtypes and bytes of all arrays of a tree, in the tree's order."""
     rows = [
         f"{jax.tree_util.keystr(path)} {leaf.shape} {leaf.dtype} {io.sha256(leaf)}"
         for path, leaf in jax.tree_util.tree_leaves_with_path(state)
@@ -165,7 +172,7 @@ def digest(state: Any) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """The first words of what went wrong in the end; Orbax wraps it in pages of its own."""
+    """Say the cause of an error, which Orbax wraps in pages of its own."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return reason(error)

@@ -21,7 +21,7 @@ _TEMPORARY = ".partial"  # how the names of temporary files end
 
 
 def cache_dir() -> Path:
-    """The folder for downloads and trained classifiers: `GAN_DA_CACHE`, else the platform's cache folder."""
+    """Return the folder for downloads and trained classifiers: `GAN_DA_CACHE`, else the platform's cache folder."""
     try:
         return Path(os.environ.get("GAN_DA_CACHE") or platformdirs.user_cache_dir("gan_da_jax")).expanduser().absolute()
     except RuntimeError:
@@ -30,9 +30,9 @@ def cache_dir() -> Path:
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`, which takes its place once the block has ended without an error.
+    """Yield a temporary path beside `path`, which takes its place once the block has ended without an error.
 
-    What a process that is killed leaves of it, `sweep` removes.
+    `sweep` removes the temporary file that a killed process leaves.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def sweep(*folders: Path) -> None:
-    """Removes the temporary files in folders, not below them, that killed processes left; living ones keep theirs."""
+    """Remove the temporary files in folders, not below them, that killed processes left; living ones keep theirs."""
     for path in (path for folder in folders for path in folder.glob(f".*{_TEMPORARY}")):
         with contextlib.suppress(FileNotFoundError, BlockingIOError), open(path, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -60,18 +60,18 @@ def sweep(*folders: Path) -> None:
 
 
 def write_atomic(path: str | Path, data: bytes) -> None:
-    """Writes `data` to `path`: afterwards there is either the old file or the new one, never a torn one."""
+    """Write `data` to `path`: afterwards there is either the old file or the new one, never a torn one."""
     with atomic(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Writes `value` as indented JSON, atomically. NaN and infinities are refused (ValueError): JSON has none."""
+    """Write `value` as indented JSON, atomically. NaN and infinities are refused (ValueError): JSON has none."""
     write_atomic(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: str | Path) -> Any:
-    """Reads a JSON file; one that is absent or no JSON is a `UserError` that names it."""
+    """Read a JSON file; one that is absent or no JSON is a `UserError` that names it."""
     try:
         return json.loads(Path(path).read_text())
     except FileNotFoundError:
@@ -81,12 +81,12 @@ def read_json(path: str | Path) -> Any:
 
 
 def write_jsonl(path: str | Path, rows: list[dict]) -> None:
-    """Writes one JSON object a line, atomically."""
+    """Write one JSON object a line, atomically."""
     write_atomic(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode())
 
 
 def append_jsonl(path: str | Path, row: dict) -> None:
-    """Appends one JSON object as one line, or leaves the file as it was; a line that a crash has torn is cut off."""
+    """Append one JSON object as one line, or leave the file as it was; a line that a crash has torn is cut off."""
     line = json.dumps(row, allow_nan=False).encode() + b"\n"
     with open(path, "ab+", buffering=0) as file:
         end = file.tell()
@@ -107,7 +107,7 @@ def append_jsonl(path: str | Path, row: dict) -> None:
 
 
 def seal(value: dict, after: str = "") -> dict:
-    """Adds to an object the SHA-256 of its JSON, as its field `sha256`.
+    """Add to an object the SHA-256 of its JSON, as its field `sha256`.
 
     Args:
         value: the object; a seal that it has is replaced.
@@ -119,20 +119,20 @@ def seal(value: dict, after: str = "") -> dict:
 
 
 def append_sealed(path: str | Path, row: dict) -> None:
-    """Appends one object, sealed after the last one, as `append_jsonl` does."""
+    """Append one object, sealed after the last one, as `append_jsonl` does."""
     rows = read_jsonl(path)
     append_jsonl(path, seal(row, rows[-1].get("sha256", "") if rows else ""))
 
 
 def read_jsonl(path: str | Path) -> list[dict]:
-    """Reads the objects of a JSON-lines file ([] if it is absent); lines torn by a crash are passed over."""
+    """Read the objects of a JSON-lines file ([] if it is absent); lines torn by a crash are passed over."""
     path = Path(path)
     rows = map(_row, path.read_bytes().splitlines() if path.exists() else [])
     return [row for row in rows if row is not None]
 
 
 def _row(line: bytes) -> dict | None:
-    """The object that a line holds; None if it holds none, or not a whole one."""
+    """Return the object that a line holds; None if it holds none, or not a whole one."""
     with contextlib.suppress(ValueError, RecursionError):
         row = json.loads(line)
         return row if isinstance(row, dict) else None
@@ -140,41 +140,44 @@ def _row(line: bytes) -> dict | None:
 
 
 def sha256(data: bytes | np.ndarray) -> str:
-    """The SHA-256 of bytes, or of an array's elements in C order, as 64 hex digits."""
-    return hashlib.sha256(data if isinstance(data, bytes) else np.ascontiguousarray(data).view(np.uint8)).hexdigest()
+    """Return the SHA-256 of bytes, or of an array's elements in C order, as 64 hex digits."""
+    return hashlib.sha256(
+        data if isinstance(data, bytes) else np.ascontiguousarray(data).view(np.uint8).data
+    ).hexdigest()
 
 
 def file_sha256(path: str | Path) -> str:
-    """The SHA-256 of a file's bytes, as 64 hex digits."""
+    """Return the SHA-256 of a file's bytes, as 64 hex digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_array(path: str | Path, array: np.ndarray) -> None:
-    """Writes a `.npy` file, atomically."""
+    """Write a `.npy` file, atomically."""
     with atomic(path) as temporary, open(temporary, "wb") as file:
         np.save(file, array, allow_pickle=False)
 
 
 def save_arrays(path: str | Path, **arrays: np.ndarray) -> None:
-    """Writes arrays by name to a `.npz` file, atomically; it can be read without pickles."""
+    """Write arrays by name to a `.npz` file, atomically; it can be read without pickles."""
     write_atomic(path, npz(**arrays))
 
 
 def npz(**arrays: np.ndarray) -> bytes:
-    """The bytes of the file that `save_arrays` writes; the same for equal arrays."""
+    """Return the bytes of the file that `save_arrays` writes; the same for equal arrays."""
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    named: dict[str, Any] = arrays  # an option of `savez`, which is none of them, has another type
+    np.savez(buffer, **named)
     return buffer.getvalue()
 
 
 def load_array(path: str | Path) -> np.ndarray:
-    """Reads a `.npy` file; one that is absent, truncated or holds pickled objects is a `UserError` that names it."""
+    """Read a `.npy` file; one that is absent, truncated or holds pickled objects is a `UserError` that names it."""
     return _array(path, lazy=False)
 
 
 def map_array(path: str | Path) -> np.ndarray:
-    """Opens a `.npy` file as an array that cannot be written to and is read where it is used; see `load_array`."""
+    """Open a `.npy` file as an array that cannot be written to and is read where it is used; see `load_array`."""
     return _array(path, lazy=True)
 
 
@@ -191,12 +194,12 @@ def _array(path: str | Path, *, lazy: bool) -> np.ndarray:
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """Encodes uint8 [H, W, 3] as a PNG file's bytes; lossless."""
+    """Encode uint8 [H, W, 3] as a PNG file's bytes; lossless."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
 def save_png(path: str | Path, pixels: np.ndarray) -> None:
-    """Writes uint8 [H, W, 3] as a PNG file, atomically; lossless."""
+    """Write uint8 [H, W, 3] as a PNG file, atomically; lossless."""
     write_atomic(path, png(pixels))

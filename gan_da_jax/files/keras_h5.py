@@ -1,4 +1,4 @@
-"""Reads the weight files that Keras writes (HDF5), without Keras and without running anything that a file contains.
+"""The weight files that Keras writes (HDF5), read without Keras and without running anything that a file contains.
 
 Three layouts hold the same tensors:
 - `model.save("x.h5")`: a group `model_weights`, laid out as the next one;
@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from gan_da_jax.errors import UserError
+from gan_da_jax.errors import UserError, reason
 from gan_da_jax.files import torch_file
 
 # What the numbers in `vars` stand for: by the layer's class and how many there are.
@@ -33,10 +33,10 @@ Layers = dict[str, dict[str, np.ndarray]]
 
 
 def read_layers(path: str | Path) -> Layers:
-    """Reads every layer that has weights.
+    """Read every layer that has weights.
 
     Args:
-        path: a Keras weight file in any of the three layouts, or a `.safetensors` file of what `flatten` gives.
+        path: a Keras weight file in any of the three layouts, or a `.safetensors` file of tensors as from `flatten`.
 
     Returns:
         {layer name: {tensor name: float32 array}}, as in `layers["conv2d_12"]["kernel"]`.
@@ -61,22 +61,21 @@ def read_layers(path: str | Path) -> Layers:
     except _Unreadable as error:
         raise UserError(f"{path}: {error}") from None
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is damaged or not a Keras weight file (.h5): {reason}") from None
+        raise UserError(f"{path} is damaged or not a Keras weight file (.h5): {reason(error)}") from None
 
 
 def is_hdf5(path: str | Path) -> bool:
-    """Whether a file begins as HDF5 does; what follows may still be anything."""
+    """Tell whether a file begins as HDF5 does; the rest may still be anything."""
     return h5py.is_hdf5(path)
 
 
 def flatten(layers: Layers) -> dict[str, np.ndarray]:
-    """The tensors of layers by names as in `conv2d_12/kernel`."""
+    """Return the tensors of layers by names as in `conv2d_12/kernel`."""
     return {f"{layer}/{name}": array for layer, tensors in layers.items() for name, array in tensors.items()}
 
 
 def in_order(layers: Layers, kind: str) -> list[str]:
-    """The names `kind`, `kind_1`, ... in order of creation; Keras may start to count anywhere, but leaves no gap.
+    """List the names `kind`, `kind_1`, ... in order of creation; Keras may start to count anywhere, but leaves no gap.
 
     Raises:
         UserError: a number is missing in between.
@@ -90,7 +89,7 @@ def in_order(layers: Layers, kind: str) -> list[str]:
 
 
 def require(layers: Layers, layer: str, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Raises UserError unless `layer` has the tensors of `shapes` and no others, and no negative variance."""
+    """Raise a `UserError` unless `layer` has the tensors of `shapes` and no others, and no negative variance."""
     tensors = layers.get(layer, {})
     for name in tensors.keys() ^ shapes.keys():
         raise UserError(f"{layer}/{name} is {'missing' if name in shapes else 'not part of the network'}")

@@ -1,5 +1,6 @@
-"""What the files of a run hold, and the first place where one holds something else: anybody may have edited them."""
+"""What the files of a run must hold; a file that holds something else, for it may be edited, is refused."""
 
+import re
 import reprlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from gan_da_jax.metrics import columns
 
 
 class Kind(NamedTuple):
-    """Values that have no parts: what they are called, and whether one is of them."""
+    """Values that have no parts: what they are called, and whether a value is one of them."""
 
     name: str
     holds: Callable[[Any], bool]
@@ -32,11 +33,11 @@ COUNT = Kind("a whole number of at least 0", lambda value: type(value) is int an
 NUMBER = Kind("a finite number", _number)
 POSITIVE = Kind("a finite number above 0", lambda value: _number(value) and value > 0)
 SIDE = Kind("the size of the images of a network", _is_side)
-SHA256 = Kind("64 hex digits", lambda value: isinstance(value, str) and len(value) == 64 and value.isalnum())
+SHA256 = Kind("64 hex digits", lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None)
 
 # A form is a kind; {name: form}, in which a name may be absent if it ends in ?; {...: form}, whatever the names;
-# [form], any number of them; (form, form), exactly as many; Maybe(form): null, or that form; or a function that gives
-# a form, which depends on a table that may grow.
+# [form], any number of them; (form, form), exactly this number; Maybe(form): null, or that form; or a function that
+# returns a form, which depends on a table that may grow.
 Form = Any
 
 
@@ -76,7 +77,7 @@ MANIFEST = {
     "images_sha256": SHA256,
     "records": [{"index": COUNT, "op": TEXT, "source_id": TEXT, "source_index": COUNT, "sha256": SHA256}],
 }
-_MADE = {"files?": {...: SHA256}, "environment_sha256?": SHA256}  # what a line says of how and with what it was made
+_MADE = {"files?": {...: SHA256}, "environment_sha256?": SHA256}  # how and with what a line was made
 METRICS = {
     **_POSITION,
     **_MADE,
@@ -117,7 +118,7 @@ _EVALUATION = {
 
 
 def _evaluation() -> Form:
-    """Give the form of a line of scores.jsonl: an evaluation with the scores of the catalogue."""
+    """Return the form of a line of scores.jsonl: an evaluation with the scores of the catalogue."""
     numbers = {
         f"{key}?": Maybe(_SPREAD if score.spread else NUMBER)
         for score in columns.catalogue()
@@ -132,7 +133,7 @@ STUDY = {"arms": [TEXT], "seeds": [COUNT], "failed": [{"run": TEXT, "reason": TE
 
 
 def rows(path: str | Path, form: Form) -> list[dict]:
-    """Reads a JSON-lines file, as `records.read_jsonl`; a `UserError` if one of its objects is not of this form."""
+    """Read a JSON-lines file, as `io.read_jsonl`; a `UserError` if one of its objects is not of this form."""
     found = io.read_jsonl(path)
     for number, row in enumerate(found, 1):
         require(row, form, f"{path}, object {number}")
@@ -140,11 +141,11 @@ def rows(path: str | Path, form: Form) -> list[dict]:
 
 
 def require(value: Any, form: Form, where: str) -> None:
-    """Raises a `UserError` that names the first part of `value` which is not of its form.
+    """Raise a `UserError` that names the first part of `value` which is not of its form.
 
     Args:
         value: as JSON has it.
-        form: one of those above, or a part of one.
+        form: one of the forms above, or a part of one.
         where: the file, or a part of it, as in `scores.jsonl, line 3`.
     """
     match form:

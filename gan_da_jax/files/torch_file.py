@@ -1,4 +1,4 @@
-"""Reads the weight files of PyTorch users, `.safetensors` and `.pth`, and runs nothing that a file contains."""
+"""The weight files of PyTorch users, `.safetensors` and `.pth`, read without running anything that a file contains."""
 
 import pickle
 import zipfile
@@ -9,7 +9,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from gan_da_jax.errors import UserError
+from gan_da_jax.errors import UserError, reason
 from gan_da_jax.files import io
 
 Tensors = dict[str, np.ndarray]
@@ -22,7 +22,7 @@ _DAMAGE = (
 
 
 def read(path: str | Path) -> Tensors:
-    """Reads a state dict, `.safetensors` by its own library and any other file by `torch.load(..., weights_only=True)`.
+    """Read a state dict, `.safetensors` by its own library and any other file by `torch.load(..., weights_only=True)`.
 
     Args:
         path: a `.safetensors`, `.pth` or `.pt` file that holds nothing but named tensors.
@@ -46,7 +46,7 @@ def read(path: str | Path) -> Tensors:
 
 
 def write(path: str | Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes {name: float32 array} as a `.safetensors` file, atomically; `read` gives the same back."""
+    """Write {name: float32 array} as a `.safetensors` file, atomically; `read` returns the same."""
     io.write_atomic(path, safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
 
 
@@ -62,7 +62,7 @@ def _safetensors(path: str | Path) -> Iterator[tuple[str, np.ndarray]]:
                     raise UserError(f"{path}: {name} is not an array of floats")
                 yield name, file.get_tensor(name)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{path} is damaged or not a .safetensors file: {_reason(error)}") from None
+        raise UserError(f"{path} is damaged or not a .safetensors file: {reason(error)}") from None
 
 
 def _pickled(path: str | Path) -> Iterator[tuple[str, np.ndarray]]:
@@ -83,7 +83,7 @@ def _pickled(path: str | Path) -> Iterator[tuple[str, np.ndarray]]:
     except pickle.UnpicklingError:
         raise UserError(f"{path} holds more than plain tensors, or is damaged: nothing in it was run") from None
     except _DAMAGE as error:
-        raise UserError(f"{path} is damaged or not a PyTorch weight file: {_reason(error)}") from None
+        raise UserError(f"{path} is damaged or not a PyTorch weight file: {reason(error)}") from None
     if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
         raise UserError(f"{path} is no state dict, a mapping of names to tensors")
     for name in filter(_wanted, content):
@@ -94,7 +94,3 @@ def _pickled(path: str | Path) -> Iterator[tuple[str, np.ndarray]]:
         if not plain or size < 0:
             raise UserError(f"{path}: {name} is not an array of floats stored in this file")
         yield name, tensor.detach().float().numpy()
-
-
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

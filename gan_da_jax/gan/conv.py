@@ -24,24 +24,24 @@ CONV_FROM_MATRIX, CONV_TO_MATRIX = (1, 2, 3, 0), (3, 0, 1, 2)
 CONV_TRANSPOSE_FROM_MATRIX, CONV_TRANSPOSE_TO_MATRIX = (1, 2, 0, 3), (2, 0, 1, 3)
 
 
-# Below so many channels of the larger image, one product is faster than nine. Measured on a CPU with DCGANs of width 4
-# to 64: at width 64, nine make a whole training step 1.4 times as fast; at width 4, 0.7 times.
+# Below this number of channels of the larger image, one product is faster than nine. Measured on a CPU with DCGANs of
+# width 4 to 64: at width 64, nine make a whole training step 1.4 times as fast; at width 4, 0.7 times.
 _WINOGRAD_CHANNELS = 16
 
 
 def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Halves an image, [b, H, W, C] by [4, 4, C, F] to [b, H // 2, W // 2, F], in the form that is fastest here."""
+    """Halve an image, [b, H, W, C] by [4, 4, C, F] to [b, H // 2, W // 2, F], in the form that is fastest here."""
     return _fastest(conv_native, conv_matmul, conv_winograd, x.shape[1:], x.dtype)(x, kernel)
 
 
 def conv_transpose(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Doubles an image, [b, H, W, C] by [4, 4, C, F] to [b, 2H, 2W, F], in the form that is fastest here."""
+    """Double an image, [b, H, W, C] by [4, 4, C, F] to [b, 2H, 2W, F], in the form that is fastest here."""
     larger = (2 * x.shape[1], 2 * x.shape[2], kernel.shape[-1])
     return _fastest(conv_transpose_native, conv_transpose_matmul, conv_transpose_winograd, larger, x.dtype)(x, kernel)
 
 
 def _fastest(native: Callable, matmul: Callable, winograd: Callable, larger: tuple[int, ...], dtype: Any) -> Callable:
-    """The form for the default backend, the larger image [H, W, C], and a dtype."""
+    """Choose the form for the default backend, the larger image [H, W, C], and a dtype."""
     if jax.default_backend() != "cpu":
         return native
     height, width, channels = larger
@@ -50,14 +50,14 @@ def _fastest(native: Callable, matmul: Callable, winograd: Callable, larger: tup
 
 
 def conv_native(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`conv` as XLA's convolution."""
+    """Compute `conv` as XLA's convolution."""
     return jax.lax.conv_general_dilated(
         x, kernel, window_strides=(2, 2), padding=((1, 1), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
 def conv_transpose_native(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`conv_transpose` as XLA's convolution of the image spread apart by zeros."""
+    """Compute `conv_transpose` as XLA's convolution of the image spread apart by zeros."""
     return jax.lax.conv_general_dilated(
         x,
         kernel[::-1, ::-1],
@@ -69,26 +69,32 @@ def conv_transpose_native(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def conv_matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`conv` as a product of matrices; it can be differentiated once, in reverse."""
+    """Compute `conv` as a product of matrices; it can be differentiated once, in reverse."""
     return _halve(x, kernel.transpose(CONV_TO_MATRIX))
 
 
 def conv_transpose_matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`conv_transpose` as a product of matrices; it can be differentiated once, in reverse."""
+    """Compute `conv_transpose` as a product of matrices; it can be differentiated once, in reverse."""
     return _double(x, kernel.transpose(CONV_TRANSPOSE_TO_MATRIX))
 
 
 def conv_winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`conv` as nine products of matrices, H and W being multiples of 4; it can be differentiated once, in reverse."""
+    """Compute `conv` as nine products of matrices; it can be differentiated once, in reverse.
+
+    H and W must be multiples of 4.
+    """
     return winograd.halve(x, kernel.transpose(CONV_TO_MATRIX))
 
 
 def conv_transpose_winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`conv_transpose` as nine products of matrices, H and W being even; it can be differentiated once, in reverse."""
+    """Compute `conv_transpose` as nine products of matrices; it can be differentiated once, in reverse.
+
+    H and W must be even.
+    """
     return winograd.double(x, kernel.transpose(CONV_TRANSPOSE_TO_MATRIX))
 
 
-# Below, a kernel is [F, 4, 4, C], with F the channels of the smaller image and C those of the larger.
+# Below, a kernel is [F, 4, 4, C], with F channels of the smaller image and C channels of the larger.
 
 
 @jax.custom_vjp
@@ -131,7 +137,7 @@ _double.defvjp(lambda x, kernel: (_double(x, kernel), (x, kernel)), _double_back
 
 
 def _patches(image):
-    """[b, H, W, C] to [b, H // 2, W // 2, 16 * C], within a patch ordered by height, width, channel."""
+    """Turn [b, H, W, C] into [b, H // 2, W // 2, 16 * C], within a patch ordered by height, width, channel."""
     batch, height, width, channels = image.shape
     rows, columns = height // 2, width // 2
     blocks = jnp.pad(image, ((0, 0), (1, 2 * rows + 1 - height), (1, 2 * columns + 1 - width), (0, 0)))
@@ -148,7 +154,7 @@ def _patches(image):
 
 
 def _image(patches, height, width):
-    """The transpose of `_patches`: the image [b, height, width, C] whose pixels sum what all patches hold of them."""
+    """Transpose `_patches`: return the image [b, height, width, C] in which each pixel is summed over all patches."""
     batch, rows, columns, depth = patches.shape
     patches = patches.reshape(batch, rows, columns, 2, 2, 2, depth // 8)
     blocks = jnp.zeros((batch, rows + 1, 2, columns + 1, depth // 8), patches.dtype)

@@ -23,7 +23,7 @@ _normal = nn.initializers.normal(0.02)
 
 
 def channels(image_size: int, width: int) -> list[int]:
-    """The channels of the maps of 4, 8, ..., image_size / 2 pixels: `width` at the last, twice as many at each before.
+    """List the channels of the maps of 4, 8, ..., image_size / 2 pixels: `width` for the last, twice for each before.
 
     No map has more than 16 * width channels. That matters at 256 pixels only, where the 4x4 maps would have 32 * width.
 
@@ -37,7 +37,7 @@ def channels(image_size: int, width: int) -> list[int]:
 
 
 class Conv(nn.Module):
-    """Halves an image, [b, H, W, C] to [b, H/2, W/2, features], by a 4x4 convolution of stride 2 and padding 1.
+    """A 4x4 convolution of stride 2 and padding 1 that halves an image, [b, H, W, C] to [b, H/2, W/2, features].
 
     Its kernel is kept as [features, 4, 4, C], a torch weight transposed by (0, 2, 3, 1).
     """
@@ -46,13 +46,13 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Applies the layer."""
+        """Apply the layer."""
         kernel = self.param("kernel", _normal, (self.features, 4, 4, x.shape[-1])).astype(x.dtype)
         return conv.conv(x, kernel.transpose(conv.CONV_FROM_MATRIX))
 
 
 class ConvTranspose(nn.Module):
-    """Doubles an image, [b, H, W, C] to [b, 2H, 2W, features], by the transposed convolution of the same kind.
+    """The transposed convolution of the same kind, which doubles an image, [b, H, W, C] to [b, 2H, 2W, features].
 
     Its kernel is kept as [C, 4, 4, features], a torch weight transposed by (0, 2, 3, 1).
     """
@@ -61,7 +61,7 @@ class ConvTranspose(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Applies the layer."""
+        """Apply the layer."""
         kernel = self.param("kernel", _normal, (x.shape[-1], 4, 4, self.features)).astype(x.dtype)
         return conv.conv_transpose(x, kernel.transpose(conv.CONV_TRANSPOSE_FROM_MATRIX))
 
@@ -86,7 +86,7 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, latents: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
-        """Makes one image of each latent vector.
+        """Make one image of each latent vector.
 
         In training BatchNorm uses the statistics of the batch, all of it where the devices of `axis_name` share it, and
         moves its running ones (collection `batch_stats`) a tenth of the way there; else it uses the running ones.
@@ -110,7 +110,7 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
-        """Judges images; `train` and `axis_name` are as in the generator."""
+        """Judge images; `train` and `axis_name` are as in the generator."""
         first, *others = reversed(channels(self.image_size, self.width))
         x = nn.leaky_relu(Conv(first)(images.astype(self.dtype)), 0.2)
         for features in others:
@@ -123,7 +123,7 @@ class Discriminator(nn.Module):
 def build(
     *, image_size: int, latent_dim: int, width: int, dtype: DTypeLike = jnp.float32
 ) -> tuple[Generator, Discriminator]:
-    """Makes both halves of the DCGAN for square images, as `Network.build` says."""
+    """Make both halves of the DCGAN for square images, as `Network.build` says."""
     del latent_dim  # the first layer takes it from its input
     return Generator(image_size, width, dtype), Discriminator(image_size, width, dtype)
 

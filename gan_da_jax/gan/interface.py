@@ -1,12 +1,12 @@
 """What a network and a loss must offer to be trained: the types of the entries in `networks.py` and `losses.py`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 
-Variables = dict[str, Any]  # {"params": ...} and any other collections, such as "batch_stats"
+Variables = Mapping[str, Any]  # {"params": ...} and any other collections, such as "batch_stats"
 
 
 class Network(NamedTuple):

@@ -12,19 +12,19 @@ from gan_da_jax.gan.interface import Discriminate, Judged, Loss, Variables
 
 
 def discriminator_loss(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
-    """Computes the binary cross-entropy of telling real from fake: mean softplus(-real) + mean softplus(fake)."""
+    """Compute the binary cross-entropy of telling real from fake: mean softplus(-real) + mean softplus(fake)."""
     return jnp.mean(jax.nn.softplus(-real_logits)) + jnp.mean(jax.nn.softplus(fake_logits))
 
 
 def generator_loss(fake_logits: jax.Array) -> jax.Array:
-    """Computes the non-saturating loss of Goodfellow et al. 2014: mean softplus(-fake)."""
+    """Compute the non-saturating loss of Goodfellow et al. 2014: mean softplus(-fake)."""
     return jnp.mean(jax.nn.softplus(-fake_logits))
 
 
 def of_logits(
     discriminator: Callable[[jax.Array, jax.Array], jax.Array], generator: Callable[[jax.Array], jax.Array]
 ) -> Loss:
-    """Makes a `Loss` of two functions of logits [b]: of the real and the fake images, and of the fake ones."""
+    """Make a `Loss` of two functions of logits [b]: of the real and the fake images, and of the fake ones."""
 
     def of_discriminator(discriminate: Discriminate, variables: Variables, real: jax.Array, fake: jax.Array):
         # BatchNorm sees real and fake images in batches of their own.

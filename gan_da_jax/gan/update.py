@@ -29,7 +29,7 @@ class State:
     Attributes:
         step: int32 [], updates done.
         generator: the generator's variables, {"params": ..., and its other collections}.
-        discriminator: the discriminator's variables, likewise.
+        discriminator: the discriminator's variables, in the same form.
         generator_optimizer: its optimizer's state.
         discriminator_optimizer: its optimizer's state.
         extra: what some runs keep beside these, by name; empty for others.
@@ -43,11 +43,11 @@ class State:
     extra: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def replace(self, **changes: Any) -> "State":
-        """Copies the state with other values for the named attributes."""
+        """Copy the state with other values for the named attributes."""
         return dataclasses.replace(self, **changes)
 
     def tree_flatten_with_keys(self) -> tuple[list[tuple[Any, Any]], tuple[str, ...]]:
-        """Splits the state into its parts, for JAX.
+        """Split the state into its parts, for JAX.
 
         An empty `extra` is none of them. So a state without extras has the tree that it had before there were any, and
         the checkpoints from that time are still read.
@@ -59,7 +59,7 @@ class State:
 
     @classmethod
     def tree_unflatten(cls, names: tuple[str, ...], parts: Any) -> "State":
-        """Puts the parts together again, for JAX."""
+        """Put the parts together again, for JAX."""
         return cls(**dict(zip(names, parts, strict=True)))
 
 
@@ -86,7 +86,7 @@ def create(
     beta1: float = 0.5,
     dtype: str = "float32",
 ) -> Gan:
-    """Creates a GAN for square images.
+    """Create a GAN for square images.
 
     Args:
         image_size: pixels, one of `NETWORKS[name].image_sizes`.
@@ -113,7 +113,7 @@ def create(
 
 
 def init(network: Gan, key: jax.Array) -> State:
-    """Draws the state before the first update from a PRNG key."""
+    """Draw the state before the first update from a PRNG key."""
     generator_key, discriminator_key = jax.random.split(key)
     size = network.image_size
     generator = network.generator.init(generator_key, jnp.zeros((1, network.latent_dim)), train=False)
@@ -128,19 +128,19 @@ def init(network: Gan, key: jax.Array) -> State:
 
 
 def normalize(images: jax.Array) -> jax.Array:
-    """Converts pixels uint8 in [0, 255] to float32 in [-1, 1], to float64 where JAX computes in it."""
+    """Convert pixels uint8 in [0, 255] to float32 in [-1, 1], to float64 where JAX computes in it."""
     return images.astype(float) / 127.5 - 1
 
 
 def quantize(images: jax.Array) -> jax.Array:
-    """Converts images float32 in [-1, 1] to pixels uint8 in [0, 255]."""
+    """Convert images float32 in [-1, 1] to pixels uint8 in [0, 255]."""
     return jnp.clip(images * 127.5 + 128, 0, 255).astype(jnp.uint8)
 
 
 def train_step(
     network: Gan, state: State, real: jax.Array, latents: jax.Array, *, axis_name: str | None = None
 ) -> tuple[State, dict[str, jax.Array]]:
-    """Does one step of the discriminator, then one of the generator against the updated discriminator, on one batch.
+    """Do one step of the discriminator, then one of the generator against the updated discriminator, on one batch.
 
     Args:
         network: the networks, their loss and the optimizer.
@@ -216,7 +216,7 @@ def run_steps(
     *,
     axis_name: str | None = None,
 ) -> tuple[State, dict[str, jax.Array]]:
-    """Does the first `count` of K updates, in one compiled loop that serves every count.
+    """Do the first `count` of K updates, in one compiled loop that serves every count.
 
     The latents of an update are drawn from `key` and the step's number for the global batch, and each device takes its
     slice of them, so they depend neither on how steps are grouped into calls nor on the number of devices.
@@ -248,7 +248,7 @@ def run_steps(
 
 
 def shown(state: State) -> Variables:
-    """Picks the generator's variables that are sampled, scored and exported.
+    """Pick the generator's variables that are sampled, scored and exported.
 
     Whatever makes images from a state asks here. So a run that keeps another generator than the one that it trains, an
     average for instance, shows the same one in its pictures, its scores, its audit and its exported weights.
@@ -257,8 +257,9 @@ def shown(state: State) -> Variables:
 
 
 def sample(network: Gan, generator: Variables, latents: jax.Array) -> jax.Array:
-    """Makes images uint8 [b, S, S, 3] of latents float32 [b, latent_dim] by the generator's variables, as from `shown`.
+    """Make images uint8 [b, S, S, 3] of latents float32 [b, latent_dim] by the generator's variables, as from `shown`.
 
     Normalization uses running statistics, so an image depends on its own latent vector only.
     """
-    return quantize(network.generator.apply(generator, latents, train=False))
+    images: Any = network.generator.apply(generator, latents, train=False)
+    return quantize(images)

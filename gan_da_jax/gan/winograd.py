@@ -7,13 +7,13 @@ convolution of stride 1. Along one side, two neighbouring results y of blocks d 
     y0 = d0 g0 + d1 g1 = (d0 - d1) g0 + d1 (g0 + g1)
     y1 = d1 g0 + d2 g1 = d1 (g0 + g1) - (d1 - d2) g1
 
-three products instead of four, and along both sides nine instead of sixteen. Nothing but sums comes in, so rounding
-stays that of float32: results differ from the exact ones by about 2e-6 of the largest.
+three products instead of four, and along both sides nine instead of sixteen. All else is sums, so only the
+rounding of float32 remains: results differ from the exact ones by about 2e-6 of the largest.
 
-The products multiply three things that are each combined in their own way: the tiles of the larger image, those of the
-smaller one, and the kernel. Given two of them, the transposed combination gives the third; that is the convolution, the
+The products multiply three things that are each combined in their own way: the tiles of the larger image, the tiles of
+the smaller one, and the kernel. Given two of them, the transposed combination gives the third: the convolution, the
 transposed convolution, and the gradient of the kernel. Images are [b, H, W, channels] and float; a kernel is
-[F, 4, 4, C], with F the channels of the smaller image and C those of the larger, whose sides are multiples of 4.
+[F, 4, 4, C], with F channels of the smaller image and C channels of the larger, whose sides must be multiples of 4.
 """
 
 import jax
@@ -29,7 +29,7 @@ _KERNEL = ((1, 0), (1, 1), (0, 1))
 @jax.custom_vjp
 @jax.jit
 def halve(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The convolution: [b, H, W, C] to [b, H / 2, W / 2, F]; it can be differentiated once, in reverse."""
+    """Convolve [b, H, W, C] to [b, H / 2, W / 2, F]; it can be differentiated once, in reverse."""
     products = _products(_combine(_LARGE, _blocks(x)), _combine(_KERNEL, _taps(kernel)), contract=(1, 1))
     return _small_image(_combine(_transpose(_SMALL), products), (len(x), x.shape[1] // 2, x.shape[2] // 2))
 
@@ -37,7 +37,7 @@ def halve(x: jax.Array, kernel: jax.Array) -> jax.Array:
 @jax.custom_vjp
 @jax.jit
 def double(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The transposed convolution: [b, H, W, F] to [b, 2H, 2W, C]; it can be differentiated once, in reverse."""
+    """Convolve, transposed, [b, H, W, F] to [b, 2H, 2W, C]; it can be differentiated once, in reverse."""
     products = _products(_combine(_SMALL, _pixels(x)), _combine(_KERNEL, _taps(kernel)), contract=(1, 0))
     return _large_image(_combine(_transpose(_LARGE), products), (len(x), 2 * x.shape[1], 2 * x.shape[2]))
 
@@ -70,7 +70,7 @@ def _transpose(matrix):
 
 
 def _combine(matrix, parts):
-    """Along both sides: the (p, q)-th is the sum of matrix[p][i] * matrix[q][j] * parts[i][j]."""
+    """Combine parts along both sides: the (p, q)-th is the sum of matrix[p][i] * matrix[q][j] * parts[i][j]."""
 
     def entry(down, right):
         terms = [(a * b, part) for a, row in zip(down, parts, strict=True) for b, part in zip(right, row, strict=True)]
@@ -93,11 +93,11 @@ def _products(left, right, contract):
 
 
 # A tile is 2x2 pixels of the smaller image and the 3x3 blocks of the larger one, [2, 2, C] each, that they see: its own
-# four and those that it shares with its neighbours. The blocks' first one begins in the padding.
+# four and the five that it shares with its neighbours. The blocks' first one begins in the padding.
 
 
 def _blocks(image):
-    """[b, H, W, C] to 3x3 matrices [tiles, 4 * C]."""
+    """Cut [b, H, W, C] into 3x3 matrices [tiles, 4 * C]."""
     batch, height, width, channels = image.shape
     down, right = height // 4, width // 4
     blocks = jnp.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -111,7 +111,7 @@ def _blocks(image):
 
 
 def _large_image(parts, shape):
-    """The transpose of `_blocks`: what the tiles hold of each pixel, summed."""
+    """Transpose `_blocks`: sum each pixel over the tiles that hold it."""
     batch, height, width = shape
     down, right, pairs = height // 4, width // 4, parts[0][0].shape[-1] // 2
     parts = [[part.reshape(batch, down, right, 2, pairs) for part in row] for row in parts]
@@ -131,28 +131,28 @@ def _large_image(parts, shape):
 
 
 def _pixels(image):
-    """[b, H, W, F] to 2x2 matrices [tiles, F]."""
+    """Cut [b, H, W, F] into 2x2 matrices [tiles, F]."""
     batch, height, width, channels = image.shape
     tiles = image.reshape(batch, height // 2, 2, width // 2, 2, channels)
     return [[tiles[:, :, i, :, j].reshape(-1, channels) for j in range(2)] for i in range(2)]
 
 
 def _small_image(parts, shape):
-    """The transpose of `_pixels`."""
+    """Transpose `_pixels`."""
     batch, height, width = shape
     parts = [[part.reshape(batch, height // 2, width // 2, -1) for part in row] for row in parts]
     return jnp.stack([jnp.stack(row, 3) for row in parts], 2).reshape(batch, height, width, -1)
 
 
 def _taps(kernel):
-    """[F, 4, 4, C] to 2x2 matrices [F, 4 * C]."""
+    """Cut [F, 4, 4, C] into 2x2 matrices [F, 4 * C]."""
     features, _, _, channels = kernel.shape
     taps = kernel.reshape(features, 2, 2, 2, 2, channels)
     return [[taps[:, i, :, j].reshape(features, 4 * channels) for j in range(2)] for i in range(2)]
 
 
 def _kernel(parts, shape):
-    """The transpose of `_taps`."""
+    """Transpose `_taps`."""
     features, channels = shape
     parts = [[part.reshape(features, 2, 2, channels) for part in row] for row in parts]
     return jnp.stack([jnp.stack(row, 2) for row in parts], 1).reshape(features, 4, 4, channels)

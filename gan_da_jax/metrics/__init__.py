@@ -1,1 +1,1 @@
-"""Scores: pure functions from a classifier's features or logits to numbers."""
+"""Scores: pure functions from a network's features or logits to numbers, and what they mean over seeds."""

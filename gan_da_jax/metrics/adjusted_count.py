@@ -21,19 +21,19 @@ class Share(NamedTuple):
 
 
 def accuracy(plain: np.ndarray, augmented: np.ndarray) -> float:
-    """The share of images, 0..1, that are told rightly; arguments as in `share`."""
+    """Compute the share of images, 0..1, that are classified rightly; arguments as in `share`."""
     return (1 - float(np.mean(plain)) + float(np.mean(augmented))) / 2
 
 
 def share(samples: np.ndarray, plain: np.ndarray, augmented: np.ndarray) -> Share:
-    """Estimates which share of the samples are augmented images.
+    """Estimate which share of the samples are augmented images.
 
     To count the samples that are taken for augmented ones would count the classifier's errors as well. If a share s of
     the samples are like the augmented images and the others like the plain ones, the votes' mean over the samples is
     (1 - s) mean(plain) + s mean(augmented), which gives s: the adjusted count of Forman (Quantifying counts and costs
     via classification, 2008), where the last two means are called fpr and tpr.
 
-    The interval is Fieller's, for all three means are uncertain, those of an image and its augmented twin together.
+    The interval is Fieller's, for all three means are uncertain, and an image's vote goes with its augmented twin's.
     Each variance counts two more votes of 0 and two of 1 (as Agresti and Coull, 1998): a classifier that made no error
     on n images is not infallible. Both the share and the interval are clipped to 0..1. An interval wholly outside means
     that the samples are no mixture of the two kinds (more faded than any original, say, when contrast is counted): it
@@ -42,8 +42,8 @@ def share(samples: np.ndarray, plain: np.ndarray, augmented: np.ndarray) -> Shar
     Args:
         samples: float [m], m >= 1: 1 where a sample is taken for an augmented image, else 0, or the mean of several
             classifiers' votes.
-        plain: float [n], n >= 2, those of plain images that the classifier (or one of several) was not trained on.
-        augmented: float [n], those of the same images, augmented.
+        plain: float [n], n >= 2, the votes on plain images that the classifier (or one of several) was not trained on.
+        augmented: float [n], the votes on the same images, augmented.
 
     Raises:
         UserError: the accuracy is below `LEAST_ACCURACY`, or may be chance on so few images.
@@ -52,8 +52,8 @@ def share(samples: np.ndarray, plain: np.ndarray, augmented: np.ndarray) -> Shar
     found = accuracy(plain, augmented)
     if found < LEAST_ACCURACY:
         raise UserError(
-            f"the classifier tells {found:.1%} of held-out images from their augmented twins, where chance tells 50%: "
-            f"a count takes at least {LEAST_ACCURACY:.1%}"
+            f"the classifier tells {found:.1%} of held-out images from their augmented twins (chance gives 50%): "
+            f"it must be at least {LEAST_ACCURACY:.1%} for a count"
         )
     gap, excess = augmented.mean() - plain.mean(), samples.mean() - plain.mean()
     twins = np.cov([*plain, 0, 0, 1, 1], [*(augmented - plain), 0, 1, 0, -1]) / len(plain)
@@ -65,7 +65,7 @@ def share(samples: np.ndarray, plain: np.ndarray, augmented: np.ndarray) -> Shar
     if a <= 0:
         raise UserError(
             f"the classifier tells {found:.1%} of held-out images from their augmented twins, but {len(plain)} images "
-            "are too few to say that this is no chance: take more originals"
+            "are too few to rule out chance: take more originals"
         )
     half = np.sqrt(max(b**2 - a * c, 0))
     raw, low, high = excess / gap, (b - half) / a, (b + half) / a

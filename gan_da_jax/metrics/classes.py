@@ -8,15 +8,16 @@ import numpy as np
 from scipy.special import softmax
 
 from gan_da_jax.errors import UserError
+from gan_da_jax.metrics.inputs import require_finite
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
-    """The softmax of logits [n, K], in float64."""
+    """Compute the softmax of logits [n, K], in float64."""
     return softmax(np.asarray(logits, np.float64), axis=1)
 
 
 def select(wanted: Sequence[str | int], classes: Sequence[str]) -> tuple[int, ...]:
-    """The numbers of the classes that are named.
+    """Find the numbers of the classes that are named.
 
     Args:
         wanted: names or numbers, as in ("pomeranian", 259, "260"). Upper and lower case count as the same, and so do
@@ -27,7 +28,7 @@ def select(wanted: Sequence[str | int], classes: Sequence[str]) -> tuple[int, ..
         The numbers, ascending, each once.
 
     Raises:
-        UserError: nothing is wanted, or something that there is not; close names are said.
+        UserError: nothing is wanted, or a class that does not exist; the message gives close names.
     """
     if not wanted:
         raise UserError("no class is named: give names or numbers, as in pomeranian or 259")
@@ -38,10 +39,10 @@ def select(wanted: Sequence[str | int], classes: Sequence[str]) -> tuple[int, ..
         by_name.setdefault(_plain(name), []).append(number)
     numbers = set()
     for entry in wanted:
-        number, name = str(entry).strip(), _plain(str(entry))
-        if number.isdecimal() and int(number) < len(classes):
-            numbers.add(int(number))
-        elif name in by_name and not re.fullmatch(r"[-+]?\d+", number):
+        text, name = str(entry).strip(), _plain(str(entry))
+        if text.isdecimal() and int(text) < len(classes):
+            numbers.add(int(text))
+        elif name in by_name and not re.fullmatch(r"[-+]?\d+", text):
             numbers.update(by_name[name])
         else:
             close = [classes[by_name[match][0]] for match in difflib.get_close_matches(name, by_name, 3)]
@@ -52,7 +53,7 @@ def select(wanted: Sequence[str | int], classes: Sequence[str]) -> tuple[int, ..
 
 
 def top1_share(probabilities: np.ndarray, chosen: Sequence[int]) -> float:
-    """The share of images, 0..1, whose most probable class is in `chosen`.
+    """Compute the share of images, 0..1, whose most probable class is in `chosen`.
 
     Args:
         probabilities: float [n, K], n >= 1, one image a row; of equal ones the first counts.
@@ -65,12 +66,12 @@ def top1_share(probabilities: np.ndarray, chosen: Sequence[int]) -> float:
 
 
 def mean_probability(probabilities: np.ndarray, chosen: Sequence[int]) -> float:
-    """The mean over images of the probability, 0..1, that the class is one of `chosen`; arguments as `top1_share`."""
+    """Average over images the probability, 0..1, that the class is one of `chosen`; arguments as `top1_share`."""
     return float(_matrix(probabilities)[:, list(chosen)].sum(axis=1).mean())
 
 
 def most_frequent(probabilities: np.ndarray, count: int) -> list[tuple[int, int]]:
-    """The classes that are the most probable one in most images.
+    """Find the classes that are the most probable one in most images.
 
     Args:
         probabilities: as in `top1_share`.
@@ -78,7 +79,7 @@ def most_frequent(probabilities: np.ndarray, count: int) -> list[tuple[int, int]
 
     Returns:
         Pairs of a class's number and of its images, most images first, of equally many the lower number first; classes
-        that are no image's are left out.
+        of no image are left out.
 
     Raises:
         UserError: as `predictions`.
@@ -89,7 +90,7 @@ def most_frequent(probabilities: np.ndarray, count: int) -> list[tuple[int, int]
 
 
 def by_certainty(probabilities: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The images that the classifier is surest of, by the probability of the most probable class, and least sure of.
+    """Find the images that the classifier is surest and least sure of, by the probability of their most probable class.
 
     Args:
         probabilities: as in `top1_share`.
@@ -107,7 +108,7 @@ def by_certainty(probabilities: np.ndarray, count: int) -> tuple[np.ndarray, np.
 
 
 def predictions(probabilities: np.ndarray) -> np.ndarray:
-    """The most probable class of every image, int [n]; arguments as `top1_share`.
+    """Find the most probable class of every image, int [n]; arguments as `top1_share`.
 
     Raises:
         UserError: there is no image, another shape, or a number that is not finite.
@@ -119,11 +120,8 @@ def _matrix(probabilities: np.ndarray) -> np.ndarray:
     probabilities = np.asarray(probabilities, np.float64)
     if probabilities.ndim != 2 or not probabilities.size:
         shape = list(probabilities.shape)
-        raise UserError(f"class probabilities of shape {shape} say nothing: one row an image is needed, and one image")
-    if not np.isfinite(probabilities).all():
-        raise UserError(
-            "the classifier gives outputs that are not finite (NaN or infinity): its weights or the images are damaged"
-        )
+        raise UserError(f"class probabilities of shape {shape} say nothing: there must be images, one a row")
+    require_finite(probabilities)
     return probabilities
 
 

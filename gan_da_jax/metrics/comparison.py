@@ -20,8 +20,8 @@ class Comparison(NamedTuple):
         p: of Wilcoxon's signed-rank test, two-sided and exact.
         p_holm: the same after Holm's correction over all arms that were compared.
         seeds: the common seeds, ascending.
-        enough: whether so few seeds could ever bring `p_holm` down to `LEVEL`, with differences however large.
-        seeds_needed: from how many seeds on that is so.
+        enough: whether this number of seeds can bring `p_holm` down to `LEVEL`, however large the differences are.
+        seeds_needed: the smallest number of seeds that can.
     """
 
     difference: float
@@ -39,7 +39,7 @@ class Comparison(NamedTuple):
 
 
 def compare(pairs: Mapping[Name, tuple[Mapping[int, float], Mapping[int, float]]]) -> dict[Name, Comparison]:
-    """Compares arms with their controls, seed by seed: a seed draws the originals, which an arm and its control share.
+    """Compare arms with their controls, seed by seed: a seed draws the originals, which an arm and its control share.
 
     Args:
         pairs: for each arm its own scores and its control's, finite, under their seeds.
@@ -65,10 +65,10 @@ def compare(pairs: Mapping[Name, tuple[Mapping[int, float], Mapping[int, float]]
 
 
 def signed_rank(differences: Sequence[float]) -> float:
-    """The exact two-sided p-value of Wilcoxon's signed-rank test (Wilcoxon, 1945, Biometrics Bulletin 1, 80-83).
+    """Compute the exact two-sided p-value of Wilcoxon's signed-rank test (Wilcoxon, 1945, Biometrics Bulletin 1).
 
     Under the null hypothesis each difference is as likely positive as negative. Differences of 0 are left out, equal
-    ones share their mean rank; the distribution is that of these very ranks, so ties do not make it approximate.
+    ones share their mean rank; the distribution is computed for these ranks, so ties do not make it approximate.
 
     Args:
         differences: n >= 0 finite numbers.
@@ -87,17 +87,17 @@ def signed_rank(differences: Sequence[float]) -> float:
 
 
 def least_p(seeds: int) -> float:
-    """The smallest p-value that `signed_rank` can give for so many differences: 2 of the 2^n signs are extreme."""
+    """Compute the smallest p-value that `signed_rank` can give for n seeds: 2 of the 2^n signs are extreme."""
     return min(1.0, 2.0 ** (1 - seeds))
 
 
 def seeds_needed(arms: int) -> int:
-    """The smallest number of seeds that lets one of so many arms reach `LEVEL` after the correction."""
+    """Compute how many seeds each of this number of arms needs, so that one can reach `LEVEL` after the correction."""
     return next(seeds for seeds in range(1, 64) if arms * least_p(seeds) <= LEVEL)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusts p-values so that one wrong claim among all of them stays as unlikely as the level says.
+    """Adjust p-values so that one wrong claim among all of them stays as unlikely as the level says.
 
     Reference: Holm, 1979, A simple sequentially rejective multiple test procedure.
 
@@ -112,7 +112,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def rank_agreement(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Kendall's tau-b of two orders: 1 where they are the same, -1 where one is the other reversed.
+    """Compute Kendall's tau-b of two orders: 1 where they are the same, -1 where one is the other reversed.
 
     Args:
         one: float [n], n >= 0, a number for each of n things.

@@ -47,8 +47,8 @@ def distance(a: Statistics, b: Statistics) -> float:
     """Compute |mean_a - mean_b|^2 + tr A + tr B - 2 tr sqrt(A B), where A and B are the covariances.
 
     The eigenvalues of A B are the squares of the singular values of root_a @ root_b.T, so the last trace is the sum of
-    these. Nothing has to be inverted or multiplied out: it holds to rounding with fewer images than features too, where
-    the root of the product A B itself is badly conditioned, and the matrix is no larger than the sets.
+    these. Nothing is inverted or multiplied out: only rounding is left with fewer images than features too, where the
+    root of the product A B itself is badly conditioned, and the matrix is no larger than the sets.
 
     The distance is biased upwards when images are few: compare only distances of equally many images.
 
@@ -68,6 +68,4 @@ def _fid(inputs: Inputs) -> dict[str, float]:
 
 
 # The key serves every network; reports show the name that the network gives to its distance.
-MEASURE = Measure(
-    (Score("fid", "FID", "lower", "Heusel et al., 2017, arXiv:1706.08500", chooses=True),), "reference", _fid
-)
+MEASURE = Measure((Score("fid", "FID", "lower", "Heusel et al., 2017, arXiv:1706.08500", chooses=True),), _fid)

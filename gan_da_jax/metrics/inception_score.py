@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import entr, log_softmax
 
 from gan_da_jax.errors import UserError
+from gan_da_jax.metrics.inputs import require_finite
 from gan_da_jax.metrics.measure import Inputs, Measure, Score
 
 RESAMPLES = 1000  # of the bootstrap
@@ -72,10 +73,7 @@ def bootstrap_interval(logits: np.ndarray, *, resamples: int, seed: int) -> tupl
 
 
 def _log_probabilities(logits: np.ndarray) -> np.ndarray:
-    if not np.isfinite(logits).all():
-        raise UserError(
-            "the classifier gives outputs that are not finite (NaN or infinity): its weights or the images are damaged"
-        )
+    require_finite(logits)
     return log_softmax(np.asarray(logits, np.float64), axis=1)
 
 
@@ -101,12 +99,10 @@ def _whole(inputs: Inputs) -> dict[str, object]:
 _PAPER = "Salimans et al., 2016, arXiv:1606.03498"
 SPLIT = Measure(
     (Score("inception_score", "Inception Score", "disputed", _PAPER, real="real_inception_score", spread=True),),
-    "logits",
     _split,
 )
 WHOLE = Measure(
     (Score("inception_score_1", "Inception Score, 1 split", "disputed", _PAPER, real="real_inception_score_1"),),
-    "logits",
     _whole,
     details=("inception_score_1_interval",),
 )

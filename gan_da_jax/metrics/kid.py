@@ -35,7 +35,7 @@ def kid(a: np.ndarray, b: np.ndarray, *, subsets: int, subset_size: int | None =
 
     Args:
         a: float [n, d], finite, one image a row.
-        b: float [m, d], likewise.
+        b: float [m, d], finite, one image a row.
         subsets: their number, at least 1.
         subset_size: images of each set in each subset, 2 .. min(n, m); None takes min(1000, min(n, m) // 2), as larger
             subsets overlap so far that their spread says little.
@@ -79,6 +79,5 @@ def _measure(inputs: Inputs) -> dict[str, dict]:
 
 MEASURE = Measure(
     (Score("kid", "KID", "lower", "Bińkowski et al., 2018, arXiv:1801.01401", spread=True, chooses=True),),
-    "reference",
     _measure,
 )

@@ -8,6 +8,8 @@ import numpy as np
 
 from gan_da_jax.errors import UserError
 
+_NO_REFERENCE = "there is no reference to compare with"
+
 
 class Score(NamedTuple):
     """One score in the catalogue; a column of the reports.
@@ -53,33 +55,50 @@ class Reference:
         return self._known[key]
 
 
-@dataclass(frozen=True)
 class Inputs:
-    """What measures may look at: one set of images as a network sees it.
+    """What measures may look at: one set of images as a network sees it. To ask for a missing one is a `UserError`.
 
     Attributes:
-        logits: float64 [n, K], before the softmax; None where the network or its weights give none.
-        features: float [n, d], of the layer that is compared; None where nothing is compared.
-        reference: the real images by the same layer; None where there are none.
         splits: parts of the Inception Score.
-        seed: of whatever a measure draws, 0 .. 2^32 - 1.
+        seed: of all that a measure draws, 0 .. 2^32 - 1.
     """
 
-    logits: np.ndarray | None
-    features: np.ndarray | None
-    reference: Reference | None
-    splits: int
-    seed: int
+    def __init__(
+        self,
+        logits: np.ndarray | None,
+        features: np.ndarray | None,
+        reference: Reference | None,
+        *,
+        splits: int,
+        seed: int,
+    ):
+        """Take the values of the properties; None for each that there is not."""
+        self._logits, self._features, self._reference = logits, features, reference
+        self.splits, self.seed = splits, seed
 
-    def require(self, needs: str) -> None:
-        """Raise a `UserError` if `needs`, `logits` or `reference`, is missing."""
-        if needs == "logits" and self.logits is None:
+    @property
+    def logits(self) -> np.ndarray:
+        """The logits before the softmax, float64 [n, K]."""
+        if self._logits is None:
             raise UserError(
                 "the classifier gives no class probabilities: it has no classes, or its weights end before its last "
                 "layer"
             )
-        if needs == "reference" and (self.reference is None or self.features is None):
-            raise UserError("there is no reference to compare with")
+        return self._logits
+
+    @property
+    def features(self) -> np.ndarray:
+        """The features of the layer that is compared, float [n, d]."""
+        if self._features is None:
+            raise UserError(_NO_REFERENCE)
+        return self._features
+
+    @property
+    def reference(self) -> Reference:
+        """The real images by the same layer."""
+        if self._reference is None:
+            raise UserError(_NO_REFERENCE)
+        return self._reference
 
 
 class Measure(NamedTuple):
@@ -87,13 +106,12 @@ class Measure(NamedTuple):
 
     Attributes:
         scores: the entries of the catalogue that it fills.
-        needs: `logits` or `reference` (the features of both sets): a field of `Inputs` that must be there.
-        compute: the numbers under their fields, JSON values; it raises a `UserError` where they cannot be computed.
+        compute: returns the numbers under their fields, JSON values; it raises a `UserError` where they cannot be
+            computed, as `Inputs` does for what is missing.
         details: further fields that it fills, such as an interval.
     """
 
     scores: tuple[Score, ...]
-    needs: str
     compute: Callable[[Inputs], dict[str, Any]]
     details: tuple[str, ...] = ()
 

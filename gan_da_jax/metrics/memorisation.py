@@ -1,15 +1,14 @@
 """Generated images that are copies of training images: nearest neighbours in pixels or in any network's features."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from gan_da_jax.errors import UserError
+from gan_da_jax.metrics import distances
 from gan_da_jax.metrics.inputs import matrix, same_width
 
 USUAL = 0.01  # the share of real images that may be taken for copies
-_BLOCK = 2**24  # distances held at once: 128 MiB
 
 
 class Training(NamedTuple):
@@ -34,7 +33,7 @@ class Nearest(NamedTuple):
     Attributes:
         image: int [m], its index.
         variant: int [m], what of it is near: 0 for the image itself, j for the j-th of the variants.
-        ratio: float64 [m], 0..1: its distance over that of the second nearest training image; 1 where both are 0.
+        ratio: float64 [m], 0..1: its distance over the second nearest training image's; 1 where both are 0.
     """
 
     image: np.ndarray
@@ -43,14 +42,14 @@ class Nearest(NamedTuple):
 
 
 def training(images: np.ndarray, *variants: np.ndarray) -> Training:
-    """Finds from the training images alone how near a real image comes to others.
+    """Find from the training images alone how near a real image comes to others.
 
     A distance by itself says little: blurred and pale images are near to everything. So the distance of the nearest
-    training image is taken over that of the second nearest (the ratio test of Lowe, Distinctive image features from
-    scale-invariant keypoints, 2004), which is about 1 for any image but a copy. Each training image in turn is compared
-    with all others, and the threshold is the k-th smallest of the n ratios, k = 1% of n + 1 or at least 1: a further
-    real image is as likely to rank below it as any, so k in n + 1 are expected to. An image that was copied is found
-    unless the training images hold it twice.
+    training image is divided by the distance of the second nearest (the ratio test of Lowe, Distinctive image features
+    from scale-invariant keypoints, 2004), which gives about 1 for any image but a copy. Each training image in turn is
+    compared with all others, and the threshold is the k-th smallest of the n ratios, k = 1% of n + 1 or at least 1: a
+    further real image is as likely to rank below it as any, so k in n + 1 are expected to. An image that was copied is
+    found unless the training images hold it twice.
 
     Args:
         images: real numbers [n, d], one image a row; pixels or features.
@@ -62,14 +61,16 @@ def training(images: np.ndarray, *variants: np.ndarray) -> Training:
     """
     images, variants = matrix(images), tuple(map(matrix, variants))
     if len(images) < 3:
-        raise UserError(f"{len(images)} images are too few to know how near real ones come to each other: 3 are needed")
+        raise UserError(
+            f"{len(images)} images are too few to know how near real ones come to each other: there must be at least 3"
+        )
     ratios = _nearest(images, (images, *variants), itself=True).ratio
     rank = max(1, round(USUAL * (len(images) + 1)))
     return Training(images, variants, float(np.sort(ratios)[rank - 1]), rank / (len(images) + 1))
 
 
 def nearest(samples: np.ndarray, training: Training) -> Nearest:
-    """Finds the training image next to each sample.
+    """Find the training image next to each sample.
 
     Args:
         samples: real numbers [m, d], m >= 1, made as the training images were.
@@ -84,17 +85,18 @@ def nearest(samples: np.ndarray, training: Training) -> Nearest:
 
 
 def share(found: Nearest, training: Training) -> float:
-    """The share of samples, 0..1, that are taken for copies; to be read beside `training.expected`."""
+    """Compute the share of samples, 0..1, that are taken for copies; compare it with `training.expected`."""
     return float(np.mean(found.ratio < training.threshold))
 
 
 def _nearest(x: np.ndarray, sets: tuple[np.ndarray, ...], *, itself: bool) -> Nearest:
-    """As `nearest`; with `itself`, x is the first of the sets, and an image's own variants are no neighbours of it."""
+    """Do as `nearest`; with `itself`, x is the first set, and an image's own variants are no neighbours of it."""
     parts = []
-    for rows, squares in _blocks(x, sets[0]):
+    for rows in distances.blocks(x, sets[0]):
+        squares = np.maximum(distances.squares(x[rows], sets[0]), 0)
         variant = np.zeros(squares.shape, np.intp)
         for number, others in enumerate(sets[1:], 1):
-            other = _squares(x[rows], others)
+            other = np.maximum(distances.squares(x[rows], others), 0)
             variant[other < squares] = number
             squares = np.minimum(squares, other)
         here = np.arange(len(squares))
@@ -105,21 +107,3 @@ def _nearest(x: np.ndarray, sets: tuple[np.ndarray, ...], *, itself: bool) -> Ne
         ratio = np.divide(first, second, out=np.ones(len(first)), where=second > 0)
         parts.append((image, variant[here, image], ratio))
     return Nearest(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-
-def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    height = max(1, _BLOCK // len(y))
-    for start in range(0, len(x), height):
-        rows = slice(start, start + height)
-        yield rows, _squares(x[rows], y)
-
-
-def _squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The squared distances [m, n] of all rows, off by rounding alone; what that leaves of equal rows is far below any
-    distance that matters here.
-    """
-    squares = x @ y.T
-    squares *= -2
-    squares += np.sum(x**2, axis=1)[:, None]
-    squares += np.sum(y**2, axis=1)
-    return np.maximum(squares, 0)

@@ -93,7 +93,7 @@ def best(rows: Sequence[Row], key: str) -> Row | None:
 
 
 def choose(seeds: Mapping[int, Sequence[Row]]) -> tuple[str, dict[int, Row]] | None:
-    """Chooses the best checkpoint of each seed, by the first score of `columns.choosing` that every seed has.
+    """Choose the best checkpoint of each seed, by the first score of `columns.choosing` that every seed has.
 
     Args:
         seeds: the evaluations of one way of scoring, under their seeds.

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from gan_da_jax.errors import UserError
+from gan_da_jax.metrics import distances
 from gan_da_jax.metrics.inputs import matrix, pair
 from gan_da_jax.metrics.measure import Inputs, Measure, Score
 
 PRECISION_K, DENSITY_K = 3, 5  # neighbours of precision and recall, and of density and coverage
-_BLOCK = 2**24  # numbers held at once in a block of distances: 128 MiB
 
 
 def radii(x: np.ndarray, *, k: int, name: str) -> np.ndarray:
@@ -57,7 +57,7 @@ def share_inside(points: np.ndarray, others: np.ndarray, others_radii: np.ndarra
 
     Args:
         points: float [n, d], finite, one image a row.
-        others: float [m, d], likewise.
+        others: float [m, d], finite, one image a row.
         others_radii: float64 [m], as from `radii` of the others.
 
     Returns:
@@ -81,7 +81,7 @@ def density_and_coverage(
 
     Args:
         real: float [n, d], finite, one image a row.
-        generated: float [m, d], likewise, any number.
+        generated: float [m, d], finite, one image a row, m >= 1.
         real_radii: float64 [n], as from `radii` of the real images with the same k.
         k: neighbours.
 
@@ -104,25 +104,19 @@ def density_and_coverage(
 
 def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Yield some rows of x at a time, their squared distances [rows, m] to y, and a bound [rows, 1] of the error."""
-    x_squares, y_squares = np.sum(x**2, axis=1), np.sum(y**2, axis=1)
-    # A dot product of d numbers is off by at most d eps / 2 |x| |y|, in whatever order it is added up; the squared
+    x_norms, y_norms = (np.sqrt(np.sum(array**2, axis=1)) for array in (x, y))
+    # A dot product of d numbers is off by at most d eps / 2 |x| |y|, in any order of addition; the squared
     # distance and the sum of the squared differences too, by less than this.
     unit = (x.shape[1] + 8) * np.finfo(np.float64).eps
-    errors = unit * (np.sqrt(x_squares) + np.sqrt(y_squares.max())) ** 2
-    height = max(1, _BLOCK // len(y))
-    for start in range(0, len(x), height):
-        rows = slice(start, start + height)
-        squares = x[rows] @ y.T
-        squares *= -2
-        squares += x_squares[rows, None]
-        squares += y_squares
-        yield rows, squares, errors[rows, None]
+    errors = unit * (x_norms + y_norms.max()) ** 2
+    for rows in distances.blocks(x, y):
+        yield rows, distances.squares(x[rows], y), errors[rows, None]
 
 
 def _settle(squares: np.ndarray, doubtful: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     """Replace the doubtful squared distances, in place, by the sums of the squared differences."""
     rows, columns = np.nonzero(doubtful)
-    count = max(1, _BLOCK // x.shape[1])
+    count = max(1, distances.BLOCK // x.shape[1])
     for start in range(0, len(rows), count):
         i, j = rows[start : start + count], columns[start : start + count]
         squares[i, j] = np.sum((x[i] - y[j]) ** 2, axis=1)
@@ -134,9 +128,9 @@ def _precision(inputs: Inputs) -> dict[str, float]:
 
 
 def _recall(inputs: Inputs) -> dict[str, float]:
-    generated = inputs.features
+    real, generated = inputs.reference, inputs.features
     own = radii(generated, k=PRECISION_K, name="generated")
-    return {"recall": share_inside(inputs.reference.features, generated, own)}
+    return {"recall": share_inside(real.features, generated, own)}
 
 
 def _density_and_coverage(inputs: Inputs) -> dict[str, float]:
@@ -148,13 +142,12 @@ def _density_and_coverage(inputs: Inputs) -> dict[str, float]:
 
 _PRECISION = "Kynkäänniemi et al., 2019, arXiv:1904.06991"
 _DENSITY = "Naeem et al., 2020, arXiv:2002.09797"
-PRECISION = Measure((Score("precision", "Precision", "higher", _PRECISION, share=True),), "reference", _precision)
-RECALL = Measure((Score("recall", "Recall", "higher", _PRECISION, share=True),), "reference", _recall)
+PRECISION = Measure((Score("precision", "Precision", "higher", _PRECISION, share=True),), _precision)
+RECALL = Measure((Score("recall", "Recall", "higher", _PRECISION, share=True),), _recall)
 DENSITY_AND_COVERAGE = Measure(
     (
         Score("density", "Density", "higher", _DENSITY, share=True),
         Score("coverage", "Coverage", "higher", _DENSITY, share=True),
     ),
-    "reference",
     _density_and_coverage,
 )

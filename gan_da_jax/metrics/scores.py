@@ -64,14 +64,14 @@ def _inputs(
     logits = features["logits"].astype(np.float64) if "logits" in features else None
     if shuffle and logits is not None:
         logits = logits[np.random.RandomState(seed).permutation(len(logits))]
-    return Inputs(logits, None if tap is None else features[tap], reference, splits, seed)
+    return Inputs(logits, None if tap is None else features[tap], reference, splits=splits, seed=seed)
 
 
 def _compute(measures: Iterable[Measure], inputs: Inputs) -> dict[str, Any]:
-    found, reasons = {}, {}
+    found: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
     for measure in measures:
         try:
-            inputs.require(measure.needs)
             found |= measure.compute(inputs)
         except UserError as error:
             found |= dict.fromkeys(measure.fields)
@@ -95,7 +95,6 @@ def of_each_image(features: Features, *, names: Sequence[str], wanted: Sequence[
     """
     try:
         inputs = _inputs(features, None, tap=None, splits=1, seed=0, shuffle=False)
-        inputs.require("logits")
         probabilities = classes.probabilities(inputs.logits)
         seen = {
             "wanted": [names[number] for number in wanted],

@@ -11,13 +11,13 @@ Seeds = Sequence[Sequence[Row]]
 
 
 def leakage(seeds: Seeds) -> dict[str, dict[str, Any]]:
-    """The share of samples that look as an op makes them, for each op that was looked for.
+    """Join the share of samples that look as an op makes them, for each op that has a meter.
 
     Args:
         seeds: the evaluations of all sets of samples of one checkpoint, for each seed.
 
     Returns:
-        For each op `mean`, `ci95` and `values`, as `summary.join` gives them (None where the meter is blind);
+        For each op `mean`, `ci95` and `values`, as `over_seeds.join` gives them (None where the meter is blind);
         `sampling`, the meter's own interval, averaged; and `accuracy`, the share of held-out images that it tells
         apart, averaged, None where there were too few to train on.
     """
@@ -36,7 +36,7 @@ def leakage(seeds: Seeds) -> dict[str, dict[str, Any]]:
 
 
 def memorisation(seeds: Seeds) -> dict[str, dict[str, Any]]:
-    """The share of samples that are taken for copies of an original, see `memorisation.training`.
+    """Join the share of samples that are taken for copies of an original, see `memorisation.training`.
 
     Args:
         seeds: as in `leakage`.

@@ -61,10 +61,11 @@ def train(run: Run, *, wait: bool = False) -> Iterator[str]:
     total = run.schedule.steps
     with run.alone(wait=wait):
         _check_done(run)
+        run.check()
         run.sweep()
         checkpoint.clean(run.checkpoints)
-        run.claim()
         state = run.newest_state()
+        run.claim()  # not before: a checkpoint of another version leaves all files as they are
         run.drop_extras()
         if state is not None and int(state.step) == total:
             yield f"{run}: trained to step {total} already"
@@ -203,7 +204,7 @@ def _save(run: Run, state: gan.State, row: dict[str, Any], chunk: Chunk) -> None
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(arrays)):  # as the next losses will not be
         _diverged(run, chunk.step, {name: values[-1] for name, values in chunk.metrics.items()})
     name = samples_name(chunk.step)
-    picture = io.png(networks.sample_grid(run.config, arrays.generator))
+    picture = io.png(networks.sample_grid(run.config, gan.shown(arrays)))
     io.write_atomic(run.workdir / name, picture)
     row |= {
         "state_sha256": checkpoint.digest(arrays),

@@ -34,7 +34,7 @@ def of_board(board: Board, against: Against) -> list[str]:
         *(_memorisation(best) if best else ()),
         *(_duplicate(board, best, against) if best else ()),
         *_disagreement(board),
-        *(_collapse(best) if best else ()),
+        *(_collapse(board, best) if best else ()),
         *([OTHER_TAP] if board.classifier == "inception_v3_2015" and board.tap != PUBLISHED_TAP else ()),
         caveat_on(board.classifier),
     ]
@@ -135,13 +135,14 @@ def _disagreement(board: Board) -> Iterator[str]:
         yield f"The distances disagree: {best}."
 
 
-def _collapse(best: Standing) -> Iterator[str]:
+def _collapse(board: Board, best: Standing) -> Iterator[str]:
     if best.best is None:
         return
     by = best.best.by
     then, last = best.best.scores[by]["mean"], best.scores[by]["mean"]
     if then > 0 and last > WORSE * then:
+        label = next(score.label for score in board.scores if score.key == by)
         yield (
-            f"After its best checkpoint, {best.arm.as_training} got worse: {by.upper()} {written(last)} at the last "
+            f"After its best checkpoint, {best.arm.as_training} got worse: {label} {written(last)} at the last "
             f"checkpoint, {written(then)} at the best one of each seed."
         )

@@ -11,7 +11,7 @@ from gan_da_jax.augment import policy
 from gan_da_jax.data.sources import SOURCES
 from gan_da_jax.errors import UserError
 from gan_da_jax.runs.arm import BASELINE, Arm
-from gan_da_jax.runs.config import check, source_name
+from gan_da_jax.runs.config import check, generator_config, source_name
 from gan_da_jax.runs.folder import Run
 
 
@@ -83,7 +83,9 @@ def plan(config: ConfigDict, workdir: Path) -> list[Planned]:
                 single = of_source.copy_and_resolve_references()
                 single.seed = seed
                 arm.apply(single)
-                if not arm.baseline:
+                if arm.baseline:
+                    single = generator_config(single)  # as the arms that sample its GAN ask for it
+                else:
                     single.augment.generator = str(workdir / BASELINE.folder(source, seed))
                 check(single)
                 planned.append(Planned(workdir, source, arm, Run(single, workdir / arm.folder(source, seed))))

@@ -1,4 +1,4 @@
-"""What the steps of training are given: a data set that is whole on every device, or shards of it that follow them."""
+"""How images reach the steps of training: the data set whole on every device, or shards of it, one after the other."""
 
 import functools
 from collections.abc import Callable
@@ -10,8 +10,8 @@ import numpy as np
 from gan_da_jax.data import order
 from gan_da_jax.devices import parallel
 
-# What the compiled steps of `training.loop` take: images, the indices of each step's among them, and how many of
-# these steps are to be done.
+# What the compiled steps of `training.loop` take: images, the indices of each step's images among them, and the number
+# of steps to do.
 Chunk = tuple[jax.Array, np.ndarray, int]
 
 
@@ -19,7 +19,7 @@ _CHUNK_STEPS = 256  # of a chunk at most: their images, or the indices of these,
 
 
 def chunk_steps(images: int, batch_size: int) -> int:
-    """The steps of a chunk when training on `images` images: one epoch, or fewer."""
+    """Count the steps of a chunk when training on `images` images: one epoch, or fewer."""
     return min(_CHUNK_STEPS, -(-images // batch_size))
 
 
@@ -29,12 +29,12 @@ class Resident:
     streamed = False
 
     def __init__(self, images: np.ndarray, batches: Callable[..., np.ndarray], *, steps: int):
-        """Takes the images uint8 [N, S, S, 3], `order.batches` for them, and the steps of a chunk."""
+        """Take the images uint8 [N, S, S, 3], `order.batches` for them, and the steps of a chunk."""
         self.steps = steps
         self._images, self._batches = parallel.replicate(images), batches
 
     def take(self, first: int, at_most: int) -> Chunk:
-        """The chunk of `at_most` steps from step `first` on, or of fewer where no more are at hand."""
+        """Return the chunk of `at_most` steps from step `first` on, or of fewer where fewer are at hand."""
         return self._images, self._batches(first=first, steps=self.steps), min(at_most, self.steps)
 
 
@@ -44,15 +44,16 @@ class Streamed:
     streamed = True
 
     def __init__(self, images: np.ndarray, batches: Callable[..., np.ndarray], *, steps: int, until: int):
-        """Takes what `Resident` takes, with the steps of a shard, and the number of steps after which a run ends."""
+        """Take what `Resident` takes, with the steps of a shard, and the number of steps after which a run ends."""
         self.steps = steps
         self._images, self._batches, self._until = images, batches, until
         self._loader = ThreadPoolExecutor(1)
-        self._first, self._shard = 0, None
-        self._ahead: dict[int, Future] = {}  # by its first step, the shard that is on its way
+        self._first = 0
+        self._shard: jax.Array | None = None
+        self._ahead: dict[int, Future[jax.Array]] = {}  # by its first step, the shard that is on its way
 
     def take(self, first: int, at_most: int) -> Chunk:
-        """See `Resident.take`. A caller must drop a chunk before it takes the next: there are two shards at most."""
+        """Do as `Resident.take`. A caller must drop a chunk before it takes the next: there are two shards at most."""
         if self._shard is None or not self._first <= first < self._first + self.steps:
             self._first, self._shard = first, None
             self._shard = (self._ahead.pop(first, None) or self._load(first)).result()
@@ -64,7 +65,7 @@ class Streamed:
         indices = np.tile(np.roll(places, -offset, axis=0), (1, jax.device_count()))
         return self._shard, indices, min(at_most, self.steps - offset)
 
-    def _load(self, first: int) -> Future:
+    def _load(self, first: int) -> Future[jax.Array]:
         # The order is drawn here, not by the loader: on an accelerator it would wait for the steps in progress.
         chosen = self._batches(first=first, steps=self.steps)
         return self._loader.submit(parallel.scatter, self._images, chosen)
@@ -73,7 +74,7 @@ class Streamed:
 def create(
     images: np.ndarray, *, seed: int, batch_size: int, steps: int, until: int, limit: float | None
 ) -> Resident | Streamed:
-    """Decides how a data set comes to the devices; the steps see the same images either way, in the same order.
+    """Decide how a data set comes to the devices; the steps see the same images either way, in the same order.
 
     Args:
         images: uint8 [N, S, S, 3], on the host.

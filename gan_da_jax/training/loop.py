@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax
 import numpy as np
@@ -13,7 +13,8 @@ from gan_da_jax.devices import hosts, parallel
 from gan_da_jax.training import feed
 
 
-class Chunk(NamedTuple):
+@dataclass(frozen=True)
+class Chunk:
     """Some steps that have been taken.
 
     Attributes:
@@ -35,7 +36,7 @@ class Chunk(NamedTuple):
 
     @property
     def count(self) -> int:
-        """How many steps they are."""
+        """The number of these steps."""
         return len(next(iter(self.metrics.values())))
 
 
@@ -50,9 +51,9 @@ class Loop:
         seed: int,
         batch_size: int,
         until: int,
-        limit: float | None = None,
+        limit: float | None,
     ):
-        """Decides how the images come to the devices.
+        """Decide how the images come to the devices.
 
         Args:
             network: the networks and the optimizer.
@@ -62,7 +63,6 @@ class Loop:
             until: the last step of the run.
             limit: bytes of images that a device may hold; a larger data set is streamed. None for no limit.
         """
-        self.batch_size = batch_size
         self._feed = feed.create(
             images,
             seed=seed,
@@ -81,24 +81,24 @@ class Loop:
         return self._feed.steps if self._feed.streamed else 0
 
     def advance(self, state: gan.State, first: int, at_most: int) -> tuple[gan.State, dict[str, jax.Array]]:
-        """Takes up to `at_most` steps from step `first` on, or none, which only compiles; the state is used up.
+        """Take up to `at_most` steps from step `first` on, or none, which only compiles; the state is used up.
 
-        All processes of a command call it at the same time, with the same numbers.
+        All processes of a command must call it at the same time, with the same numbers.
         """
         return self._steps(state, *self._feed.take(first, at_most), self._key)
 
     def compile(self, state: gan.State) -> gan.State:
-        """Compiles the steps; returns the state, as the one given is used up."""
+        """Compile the steps; return the state, as the given one is used up."""
         state, _ = jax.block_until_ready(self.advance(state, int(state.step), 0))
         return state
 
     def run(self, state: gan.State, *, to: int, seconds: float | None = None) -> Iterator[Chunk]:
-        """Takes steps from a state on up to step `to`, as process 0, and tells the other processes.
+        """Take steps from a state on up to step `to`, as process 0, and tell the other processes.
 
         Args:
             state: whole on every device; it is used up.
             to: the step to end with.
-            seconds: that a chunk takes, about; as many steps as the data set's feed gives at once if None.
+            seconds: how long a chunk takes, about; None takes all the steps that the data set's feed gives at once.
         """
         step = int(state.step)
         while step < to:
@@ -116,9 +116,9 @@ class Loop:
             step += count
 
 
-@functools.lru_cache(maxsize=4)  # what is compiled for one run serves the next one with such networks
+@functools.lru_cache(maxsize=4)  # the programs of one run serve the next one with equal networks
 def _compiled(network: gan.Gan, scattered: bool) -> Callable[..., tuple[gan.State, dict[str, jax.Array]]]:
-    """Compiles `gan.run_steps` for all devices, which take the global batch of indices [K, batch] apart."""
+    """Compile `gan.run_steps` for all devices, which take the global batch of indices [K, batch] apart."""
     # out_axes=None takes device 0's value unchecked: gan.train_step makes all devices agree, which a test holds.
     mapped = parallel.mapped(
         functools.partial(gan.run_steps, network),

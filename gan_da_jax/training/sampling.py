@@ -11,9 +11,11 @@ import numpy as np
 from gan_da_jax import gan, prng
 from gan_da_jax.devices import parallel
 
+_GAP = 2  # pixels between the images of a grid
+
 
 def latents(*, seed: int, stream: str, count: int, latent_dim: int) -> np.ndarray:
-    """Standard normal float32 [count, latent_dim]; the i-th is the same however many are drawn."""
+    """Draw standard normal float32 [count, latent_dim]; the i-th is the same for every count."""
     return np.asarray(_draw(prng.stream(seed, "latents", stream), jnp.arange(count), latent_dim))
 
 
@@ -24,7 +26,7 @@ def _draw(key: jax.Array, numbers: jax.Array, latent_dim: int) -> jax.Array:
 
 @functools.lru_cache(maxsize=4)
 def sampler(network: gan.Gan) -> Callable[[Any, np.ndarray], np.ndarray]:
-    """Compiles the generator for all local devices.
+    """Compile the generator for all local devices.
 
     Returns:
         A function of the generator's variables, as from `gan.shown`, and latents float32 [n, latent_dim]; it returns
@@ -34,12 +36,12 @@ def sampler(network: gan.Gan) -> Callable[[Any, np.ndarray], np.ndarray]:
     return lambda generator, vectors: run(generator, vectors)["images"]
 
 
-def grid(images: np.ndarray, *, columns: int, gap: int = 2) -> np.ndarray:
-    """Lays uint8 [n, S, S, 3] out row by row on white, `gap` pixels apart: uint8 [H, W, 3]."""
+def grid(images: np.ndarray, *, columns: int) -> np.ndarray:
+    """Lay uint8 [n, S, S, 3] out row by row on white, two pixels apart: uint8 [H, W, 3]."""
     count, size = images.shape[:2]
-    rows, pitch = -(-count // columns), size + gap
-    sheet = np.full((rows * pitch + gap, columns * pitch + gap, 3), 255, np.uint8)
+    rows, pitch = -(-count // columns), size + _GAP
+    sheet = np.full((rows * pitch + _GAP, columns * pitch + _GAP, 3), 255, np.uint8)
     for i, image in enumerate(images):
-        top, left = gap + i // columns * pitch, gap + i % columns * pitch
+        top, left = _GAP + i // columns * pitch, _GAP + i % columns * pitch
         sheet[top : top + size, left : left + size] = image
     return sheet

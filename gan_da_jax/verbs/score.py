@@ -10,18 +10,17 @@ import numpy as np
 
 from gan_da_jax import gan
 from gan_da_jax.classifiers import extract, registry
-from gan_da_jax.classifiers.registry import Classifier
 from gan_da_jax.data import collection
 from gan_da_jax.data.sources.images import shown
 from gan_da_jax.errors import UserError
+from gan_da_jax.evaluation import any_images
+from gan_da_jax.evaluation.any_images import SEED
 from gan_da_jax.files import io
-from gan_da_jax.metrics import classes, columns, scores
-from gan_da_jax.metrics.measure import Reference
+from gan_da_jax.metrics import classes, columns
 from gan_da_jax.pytorch import convert
 from gan_da_jax.training import sampling
 from gan_da_jax.verbs.verb import Flag, Verb
 
-SEED = 2020  # of a generator's latents, the shuffle before splitting, KID's subsets, the bootstrap; torch-fidelity's
 _WEIGHTS = (".pth", ".pt", ".safetensors")
 
 
@@ -66,29 +65,25 @@ def main(
             print(f"would score {own.size} images of {place}{against} by {classifier}, weights: {where}")
             return
         network = registry.load(classifier, weights)
-        tap = (tap or network.default_tap) if other else None
-        taps = _taps(network, tap, probabilities=probabilities is not None)
-        real = None
-        if other_seen and tap:
-            title = f"reference {other_place}"
-            real = Reference(extract.features_of(network, taps, other_seen, title=title, cache=io.cache_dir())[tap])
-        features = extract.features_of(network, taps, own_seen, title=f"images {place}")
+        found, features = any_images.score(
+            own_seen,
+            other_seen,
+            classifier=network,
+            tap=tap,
+            splits=splits,
+            probabilities=probabilities is not None,
+            titles=(f"images {place}", f"reference {other_place}"),
+        )
 
     result = {
         "images": images,
         "images_count": own.size,
         "reference": reference,
         "reference_count": other.size if other else None,
-        "classifier": network.name,
-        "classifier_accuracy": network.accuracy,
-        "weights_sha256": network.weights_sha256,
-        "tap": tap,
-        "seed": SEED,
-        **scores.of_set(features, real, tap=tap, splits=splits, seed=SEED, shuffle=True),
+        **found,
     }
     if probabilities is not None:
-        softmax, names = classes.probabilities(features["logits"]).astype(np.float32), np.array(own.names)
-        io.save_arrays(probabilities, probabilities=softmax, images=names, classes=np.array(network.classes))
+        _save_probabilities(probabilities, features["logits"], own.names, network.classes)
     if out is not None:
         io.write_json(out, result)
     print(_table(result))
@@ -151,16 +146,9 @@ def _require_place(flag: str, out: Path, suffix: str) -> None:
         raise UserError(f"{flag}={shown(out)}: its folder may not be written to; name another file")
 
 
-def _taps(network: Classifier, tap: str | None, *, probabilities: bool) -> tuple[str, ...]:
-    """List the layers to compute: the tap that is compared, if any, and the logits, as far as the weights reach."""
-    network.require((*((tap,) if tap else ()), *(("logits",) if probabilities else ())))
-    taps = network.scored_taps(tap)
-    if not taps:
-        raise UserError(
-            f"these weights of {network.name} do not reach logits, which the Inception Score needs, and without a "
-            f"--reference there is nothing else to compute: give one, and a --tap of {', '.join(network.taps)}"
-        )
-    return taps
+def _save_probabilities(path: str, logits: np.ndarray, names: list[str], class_names: tuple[str, ...]) -> None:
+    probabilities = classes.probabilities(logits).astype(np.float32)
+    io.save_arrays(path, probabilities=probabilities, images=np.array(names), classes=np.array(class_names))
 
 
 def _table(result: dict[str, Any]) -> str:

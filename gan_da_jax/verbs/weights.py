@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from gan_da_jax import gan
+from gan_da_jax import gan, pytorch
 from gan_da_jax.classifiers import registry
 from gan_da_jax.classifiers.weights import download
 from gan_da_jax.classifiers.weights.published import Published
@@ -57,7 +57,7 @@ def _check_word(kind: str, word: str) -> None:
 
 def _published() -> dict[str, Published]:
     """Return the published files of all classifiers, by the classifier's name."""
-    return {name: entry.published for name, entry in registry.CLASSIFIERS.items() if entry.published}
+    return {name: entry.origin for name, entry in registry.CLASSIFIERS.items() if isinstance(entry.origin, Published)}
 
 
 def _list(*, out: None, dry_run: bool) -> None:
@@ -144,6 +144,7 @@ def _export(workdir: str, step: str | None = None, *, out: str | None, dry_run: 
             "weights export needs --out=DIR, the folder for generator.safetensors and discriminator.safetensors"
         )
     run = Run.open(place)
+    pytorch.require_dcgan(name=run.config.model.name)
     saved = run.saved()
     if not saved:
         raise UserError(f"{place} has no checkpoint: train the run first")

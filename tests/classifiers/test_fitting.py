@@ -2,7 +2,6 @@ import flax.linen as nn
 import jax
 import numpy as np
 import pytest
-import torch
 
 from gan_da_jax.classifiers import fitting
 
@@ -24,6 +23,7 @@ def examples(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_full_batches_follow_adam_and_the_cosine_as_torch_does():
+    torch = pytest.importorskip("torch")
     images, classes = examples(40)
     key = jax.random.key(3)
     epochs, rate = 30, 0.02

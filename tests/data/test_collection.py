@@ -147,7 +147,7 @@ BAD = {
     "nothing": (lambda p: p.write_bytes(b""), "cannot be read as an array"),
     "a zip of images": (
         lambda p: zipfile.ZipFile(p, "w").writestr("a.png", png(picture(0))),
-        r"holds |S.*images are uint8",
+        r"holds |S.*images must be uint8",
     ),
 }
 

@@ -160,6 +160,6 @@ def test_photographs(monkeypatch):
     paths = sorted((SHARED / "celeba_1000").glob("*.jpg"))
     photographs = np.stack([np.asarray(Image.open(path).convert("RGB").resize((64, 64))) for path in paths])
     np.random.default_rng(0).shuffle(photographs)
-    for op in ("contrast", "hflip"):
-        monkeypatch.delitem(augment.OPS, op)
+    kept = {op: entry for op, entry in augment.OPS.items() if op not in ("contrast", "hflip")}
+    monkeypatch.setattr(augment, "OPS", kept)
     check_readings(leakage_meters.meters(photographs[:700], "none"), photographs[700:])

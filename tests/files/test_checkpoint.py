@@ -1,8 +1,16 @@
+import logging
+import subprocess
+import sys
+from typing import Any
+
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
+from gan_da_jax import gan
 from gan_da_jax.devices import parallel
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import checkpoint
@@ -33,11 +41,94 @@ def test_half_written_checkpoints_do_not_count(tmp_path):
     assert checkpoint.steps(tmp_path) == [5]
 
 
-def test_another_network_is_refused(tmp_path):
+OTHERS = {
+    "another shape": (lambda tree: tree | {"kernel": jnp.zeros((5, 5))}, r"its kernel is float32\[3, 4\], where this"),
+    "another dtype": (
+        lambda tree: tree | {"step": jnp.float32(0)},
+        r"step is int32\[\], where .* has float32\[\]",
+    ),
+    "another part": (lambda tree: tree | {"extra": {"p": jnp.zeros(2)}}, r"extra/p is absent, where .* float32\[2\]"),
+    "a part less": (lambda tree: {"step": tree["step"]}, "kernel is .*, where this run has nothing"),
+    "an empty part": (lambda tree: tree | {"scale": optax.EmptyState()}, "scale is absent, where this run has empty"),
+    "a list": (lambda tree: tree | {"kernel": [tree["kernel"]]}, "kernel is "),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_another_structure_is_refused_and_not_called_damaged(tmp_path, other):
     checkpoint.save(tmp_path, 1, state())
-    other = parallel.replicate({"kernel": jnp.zeros((5, 5)), "step": jnp.int32(0)})
-    with pytest.raises(UserError, match=f"{tmp_path}/1 cannot be read"):
-        checkpoint.load(tmp_path, 1, other)
+    changed, difference = OTHERS[other]
+    with pytest.raises(checkpoint.Incompatible, match=difference) as error:
+        checkpoint.load(tmp_path, 1, parallel.replicate(changed(state())))
+    assert not isinstance(error.value, checkpoint.Damaged)
+    assert "another version" in str(error.value) and "--workdir" in str(error.value) and "\n" not in str(error.value)
+    jax.tree.map(np.testing.assert_array_equal, checkpoint.load(tmp_path, 1, state()), state())
+
+
+@flax.struct.dataclass
+class OldState:
+    """The state of a GAN as it was before it had extras."""
+
+    step: Any
+    generator: Any
+    discriminator: Any
+    generator_optimizer: Any
+    discriminator_optimizer: Any
+
+
+def test_a_state_without_extras_is_saved_and_hashed_as_it_was_before_there_were_any(tmp_path):
+    network = gan.create(image_size=32, latent_dim=3, width=2)
+    now = parallel.replicate(jax.jit(lambda key: gan.init(network, key))(jax.random.key(0)))
+    names = [field for field in OldState.__dataclass_fields__]
+    old = OldState(**{name: getattr(now, name) for name in names})
+    digest = checkpoint.digest(parallel.host(old))
+    assert digest == checkpoint.digest(parallel.host(now))
+    checkpoint.save(tmp_path, 1, old)
+    checkpoint.save(tmp_path, 2, now)
+    for step, like in ((1, now), (2, old)):
+        loaded = checkpoint.load(tmp_path, step, like)
+        assert type(loaded) is type(like) and checkpoint.digest(parallel.host(loaded)) == digest
+    assert checkpoint.load(tmp_path, 1, now).extra == {}
+    averaging = now.replace(extra={"average": gan.shown(now)})
+    with pytest.raises(checkpoint.Incompatible, match="its extra/average/.* is absent"):
+        checkpoint.load(tmp_path, 1, averaging)
+    checkpoint.save(tmp_path, 3, averaging)
+    loaded = checkpoint.load(tmp_path, 3, averaging)
+    jax.tree.map(np.testing.assert_array_equal, loaded.extra["average"], gan.shown(now))
+    assert checkpoint.digest(parallel.host(loaded)) != digest
+    with pytest.raises(checkpoint.Incompatible, match="where this run has nothing"):
+        checkpoint.load(tmp_path, 3, now)
+
+
+def test_the_loggers_of_the_host_are_left_alone(tmp_path):
+    log = logging.getLogger("absl")
+    before, levels = log.level, []
+    try:
+        for level in (logging.DEBUG, logging.ERROR):
+            log.setLevel(level)
+            checkpoint.save(tmp_path, level, state())
+            levels.append(log.level)
+            with pytest.raises(checkpoint.Damaged):
+                checkpoint.load(tmp_path, 1, state())
+            levels.append(log.level)
+    finally:
+        log.setLevel(before)
+    assert levels == [logging.DEBUG] * 2 + [logging.ERROR] * 2
+
+
+LOGGING = """
+import logging
+import absl.logging
+names = ("", "absl", "orbax", "jax", "asyncio")
+before = [(logging.getLogger(name).level, logging.getLogger(name).disabled) for name in names]
+from gan_da_jax.files import checkpoint
+assert before == [(logging.getLogger(name).level, logging.getLogger(name).disabled) for name in names], before
+"""
+
+
+def test_importing_silences_no_logger_of_the_host():
+    process = subprocess.run([sys.executable, "-c", LOGGING], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr[-2000:]
 
 
 def test_digest_sees_every_bit_name_shape_and_dtype():
@@ -91,8 +182,10 @@ def test_whatever_file_is_damaged_it_is_noticed(tmp_path, harm):
             path.write_bytes({"emptied": b"", "cut": data[:half], "changed": changed}[harm])
         try:
             noticed.append(checkpoint.digest(parallel.host(checkpoint.load(tmp_path, 1, state()))) != good)
-        except checkpoint.Damaged as error:
+        except (checkpoint.Damaged, checkpoint.Incompatible) as error:
             assert "\n" not in str(error)
+            # Only where a name is changed in the list of the arrays, it is not seen that it was damaged.
+            assert isinstance(error, checkpoint.Damaged) or (harm == "changed" and path.name == "_METADATA")
             noticed.append(True)
         path.write_bytes(data)
     assert len(files) > 5 and any(noticed)  # some files are only there to be read by people
@@ -102,6 +195,6 @@ def test_whatever_file_is_damaged_it_is_noticed(tmp_path, harm):
 
 def test_a_full_disk_is_told_of_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda path: type("", (), {"free": 20}))
-    with pytest.raises(UserError, match=f"{tmp_path}/1 takes 0.0 MB"):
+    with pytest.raises(UserError, match=f"{tmp_path}/1 needs 0.0 MB"):
         checkpoint.save(tmp_path, 1, state())
     assert list(tmp_path.iterdir()) == []

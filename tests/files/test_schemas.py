@@ -100,17 +100,25 @@ def at(value, place):
     return value
 
 
-@pytest.mark.parametrize("name", ["metrics.jsonl", "scores.jsonl", "study.json"])
-def test_every_part_of_a_line_is_looked_at(written, name):
-    form, value = written[name]
+UNREAD = {  # by a report; an audit compares them with what it makes again
+    "metrics.jsonl": {"fake_logit", "real_logit", "seconds", "sha256"},
+    "scores.jsonl": {"splits", "subsets", "subset_size", "samples_sha256", "sha256"},
+    "study.json": set(),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_every_part_of_a_line_that_a_report_reads_is_looked_at(written, name):
+    (form, value), accepted = written[name], set()
     for place in leaves(value):
-        if place[-1] in ("splits", "subsets", "subset_size") and len(place) > 1:  # beside a mean; nobody reads them
-            continue
         spoilt = copy.deepcopy(value)
         at(spoilt, place[:-1])[place[-1]] = {"no": ["such", "thing"]}
-        with pytest.raises(UserError) as caught:
+        try:
             schemas.require(spoilt, form, name)
-        assert str(caught.value).startswith(told(name, place)), place
+            accepted.add(place[-1])
+        except UserError as error:
+            assert str(error).startswith(told(name, place))
+    assert accepted == UNREAD[name]
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400)

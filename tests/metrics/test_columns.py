@@ -25,7 +25,7 @@ def test_what_the_catalogue_says_of_each_score():
 def test_files_reports_and_the_audit_ask_the_table(monkeypatch):
     scores = (Score("gap", "Gap", "lower", "nobody", real="real_gap", spread=True, chooses=True),)
     scores += (Score("odd", "Odd", "higher", "nobody", share=True),)
-    own = Measure(scores, "reference", lambda inputs: {})
+    own = Measure(scores, lambda inputs: {})
     monkeypatch.setattr(columns, "MEASURES", (*columns.MEASURES, own))
     assert columns.keys()[-3:] == ("gap", "real_gap", "odd") and columns.choosing()[-1] == "gap"
     assert over_seeds.join([{"gap": {"mean": 2.0, "std": 1.0}, "odd": 0.5}]).keys() == {"gap", "odd"}

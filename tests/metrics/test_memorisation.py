@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 
 from gan_da_jax.data.sources import faces
 from gan_da_jax.errors import UserError
-from gan_da_jax.metrics import memorisation
+from gan_da_jax.metrics import distances, memorisation
 
 SHARED = Path(os.environ.get("GAN_DA_SHARED", "../shared")) / "data"
 
@@ -56,7 +56,7 @@ def test_nearest_is_what_all_distances_say(seed, mirrored, block):
     np.fill_diagonal(near, np.inf)
     near.sort(axis=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memorisation, "_BLOCK", block)
+        patch.setattr(distances, "BLOCK", block)
         training = memorisation.training(real, *([mirror] if mirrored else []))
         found = memorisation.nearest(samples, training)
     assert training.threshold == pytest.approx(np.min(near[:, 0] / near[:, 1]), rel=1e-6)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_da_jax.errors import UserError
-from gan_da_jax.metrics import prdc as module
+from gan_da_jax.metrics import distances
 from gan_da_jax.metrics.prdc import density_and_coverage, radii, share_inside
 
 
@@ -107,7 +107,7 @@ def test_equals_the_definitions_at_the_width_of_inception(copies):
 def test_blocks_change_nothing(monkeypatch, block):
     real, fake = sets(1, 50, 33, 7, offset=3, copies=0.3)
     whole = prdc(real, fake)
-    monkeypatch.setattr(module, "_BLOCK", block)
+    monkeypatch.setattr(distances, "BLOCK", block)
     assert prdc(real, fake) == whole
 
 

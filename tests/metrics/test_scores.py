@@ -141,7 +141,7 @@ def test_copies_are_shares_with_what_is_expected_or_a_reason():
     found, nearest = scores.copies({"pixels": (real[:2],), "features": (other[:2],)})({})
     assert found["memorisation"] is None and nearest is None
     assert found["reasons"] == {
-        "memorisation": "2 images are too few to know how near real ones come to each other: 3 are needed"
+        "memorisation": "2 images are too few to know how near real ones come to each other: there must be at least 3"
     }
 
 
@@ -179,7 +179,7 @@ def test_a_further_measure_is_computed_listed_and_joined(monkeypatch):
     def compute(inputs):
         return {"gap": float(abs(inputs.features.mean() - inputs.reference.features.mean()))}
 
-    own = Measure((Score("gap", "Gap", "lower", "nobody", share=True),), "reference", compute)
+    own = Measure((Score("gap", "Gap", "lower", "nobody", share=True),), compute)
     monkeypatch.setattr(columns, "MEASURES", (*columns.MEASURES, own))
     found = against(A, B)
     assert found["gap"] == pytest.approx(abs(A.mean() - B.mean())) and columns.keys()[-1] == "gap"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_da_jax import gan
 from gan_da_jax.data import dataset
 from gan_da_jax.devices import parallel
 from gan_da_jax.errors import UserError
@@ -222,6 +223,23 @@ def test_damaged_checkpoints_are_told_of_and_made_again_from_the_one_before(whol
     for step in (4, 8, 11, 15):
         assert checkpoint.digest(arrays(tmp_path / "run", step)) == checkpoint.digest(arrays(whole, step))
     assert [row["state_sha256"] for row in metrics(tmp_path / "run")] == [row["state_sha256"] for row in metrics(whole)]
+
+
+def test_checkpoints_of_another_version_are_refused_and_stay(whole, tmp_path, capsys):
+    shutil.copytree(whole, tmp_path / "run")
+    for step in (11, 15):
+        state = arrays(whole, step)
+        other = parallel.replicate(state.replace(extra={"average": gan.shown(state)}))
+        shutil.rmtree(tmp_path / f"run/checkpoints/{step}")
+        checkpoint.save(tmp_path / "run/checkpoints", step, other)
+
+    def files():
+        return {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+
+    before = files()
+    error = refused(command("train", tmp_path / "run"), capsys)
+    assert "checkpoints/15 was made by another version" in error and "choose a new --workdir" in error
+    assert files() == before
 
 
 def test_a_checkpoint_of_another_state_is_no_checkpoint(whole, tmp_path, capsys):

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_da_jax import gan
+from gan_da_jax import gan, pytorch
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import torch_file
 from gan_da_jax.pytorch import convert
@@ -104,6 +104,23 @@ def test_gradients_convert_as_weights_do():
     whole, params = convert.to_torch(variables), convert.to_torch({"params": variables["params"]})
     assert params.keys() == {name for name in whole if "running" not in name}
     same(params, {name: whole[name] for name in params})
+
+
+def test_what_is_no_dcgan_of_ours_is_refused():
+    params = lively(32)[1]["generator"]["params"]
+    with pytest.raises(UserError, match="a network with the layers .*Dense_1.* is not a DCGAN"):
+        convert.to_torch({"params": params | {"Dense_1": params["Dense_0"]}})
+    with pytest.raises(UserError, match="is not a DCGAN"):
+        convert.to_torch({"params": {name: params[name] for name in params if name != "ConvTranspose_0"}})
+
+
+def test_only_the_dcgan_with_its_loss_has_a_twin_in_pytorch():
+    pytorch.require_dcgan(name="dcgan")
+    pytorch.require_dcgan(name="dcgan", loss="dcgan")
+    with pytest.raises(UserError, match="^config.model.name is 'other'; it must be 'dcgan'"):
+        pytorch.require_dcgan(name="other")
+    with pytest.raises(UserError, match="^config.train.loss is 'hinge'; it must be 'dcgan'"):
+        pytorch.require_dcgan(name="dcgan", loss="hinge")
 
 
 def test_layers_are_known_by_their_shapes_whatever_they_are_called():

@@ -3,6 +3,7 @@ from ml_collections import ConfigDict
 
 from gan_da_jax.configs import celeba, default, pomeranian, quickstart
 from gan_da_jax.errors import UserError
+from gan_da_jax.gan import LOSSES, NETWORKS, Network
 from gan_da_jax.runs import config
 
 
@@ -29,6 +30,25 @@ def test_values_that_only_a_file_can_give_are_named(field, value, message):
     with pytest.raises(UserError, match=field.split(".")[-1].removesuffix("es")) as caught:
         config.check(wrong)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_networks_and_losses_are_in_the_tables_and_a_network_says_its_sizes_and_dtypes(monkeypatch):
+    monkeypatch.setitem(NETWORKS, "tiny", Network(None, (8, 16), ("float16",)))
+    monkeypatch.setitem(LOSSES, "hinged", None)
+    some = default.get_config()
+    some.model.name, some.model.dtype, some.data.image_size, some.train.loss = "tiny", "float16", 16, "hinged"
+    config.check(some)
+    for field, value, message in (
+        ("data.image_size", 32, "it must be one of 8, 16 for the network tiny"),
+        ("model.dtype", "float32", "did you mean float16? it must be one of float16 for the network tiny"),
+        ("model.name", "tin", "did you mean tiny? it must be one of dcgan, tiny"),
+        ("train.loss", "hinge", "did you mean hinged? it must be one of dcgan, hinged"),
+    ):
+        wrong = some.copy_and_resolve_references()
+        wrong.update_from_flattened_dict({field: value})
+        with pytest.raises(UserError) as caught:
+            config.check(wrong)
+        assert str(caught.value) == f"config.{field} is {value!r}: {message}"
 
 
 def test_tfds_needs_no_path():
@@ -76,8 +96,16 @@ def test_differences():
 
 def test_fields_that_came_later_have_their_defaults():
     old = default.get_config().to_dict()
-    del old["data"]["dataset"], old["study"]
+    del old["data"]["dataset"], old["study"], old["model"]["name"], old["train"]["loss"]
     assert config.differences(old, default.get_config().to_dict()) == []
     tfds = default.get_config()
     tfds.data.dataset = "celeb_a"
     assert config.differences(old, tfds.to_dict()) == ["data.dataset ('', now 'celeb_a')"]
+    other = default.get_config()
+    other.model.name, other.train.loss = "another", "another"
+    assert config.differences(old, other.to_dict()) == [
+        "model.name ('dcgan', now 'another')",
+        "train.loss ('dcgan', now 'another')",
+    ]
+    restored = config.restored(old)
+    assert (restored.model.name, restored.train.loss) == ("dcgan", "dcgan")

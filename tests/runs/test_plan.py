@@ -13,6 +13,7 @@ from gan_da_jax.files import io
 from gan_da_jax.pipeline import pools, prepare
 from gan_da_jax.runs import plan as study
 from gan_da_jax.runs.arm import Arm
+from gan_da_jax.runs.config import generator_config
 from helpers import configured
 
 # The data sets of the paper: images of each op, beside 1,000 originals.
@@ -94,6 +95,13 @@ def test_one_run_for_each_source_seed_and_arm_with_the_originals_alone_first():
         (5, "generated", 8),
         (5, "contrast(factor=2)", 3),
     ]
+
+
+def test_the_run_on_the_originals_alone_is_the_one_that_other_arms_ask_for():
+    """Else the two would write another config.json there in turn, each time that the study is done again."""
+    config = configured(study__arms=("none", "generated@8"), augment__count=9, augment__generator="mine")
+    alone, generated = plan(config)
+    assert generator_config(generated.run.config).to_json() == alone.run.config.to_json()
 
 
 def test_all_arms_are_shown_equally_many_images_unless_epochs_are_asked_for():

@@ -27,7 +27,7 @@ def test_samples_are_those_of_the_generator():
 
 def test_grid_puts_images_row_by_row():
     images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-    sheet = sampling.grid(images, columns=3, gap=1)
-    assert sheet.shape == (7, 10, 3)
-    np.testing.assert_array_equal(sheet[1::3, 1::3, 0], [[0, 1, 2], [3, 4, 255]])
-    assert (sheet[0] == 255).all() and (sheet[:, 3] == 255).all()
+    sheet = sampling.grid(images, columns=3)
+    assert sheet.shape == (10, 14, 3)
+    np.testing.assert_array_equal(sheet[2::4, 2::4, 0], [[0, 1, 2], [3, 4, 255]])
+    assert (sheet[:2] == 255).all() and (sheet[:, 4:6] == 255).all()

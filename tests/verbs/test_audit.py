@@ -332,7 +332,7 @@ def test_a_tampering_is_named(name, copy, capsys, monkeypatch):
     tamper(run)
     if renewed:
         reseal(run)
-    else:  # files alone are to tell
+    else:  # the files alone must tell
         for check in ("source_again", "generated_again", "train_again", "sample_again", "score_again"):
             monkeypatch.setattr(audit.Recomputed, check, lambda *_: "left out")
     assert main(["audit", f"--workdir={run}", "--step=0"]) == 1
@@ -390,7 +390,7 @@ def test_other_weights_of_the_classifier_are_named(copy, tmp_path, capsys, monke
     name = next(name for name in kept if name.endswith("bias"))
     io.save_arrays(tmp_path / "other.npz", **kept | {name: kept[name] + 1})
     entry = classifiers.CLASSIFIERS["faces_attributes"]
-    other = entry._replace(trained=entry.trained._replace(path=lambda: tmp_path / "other.npz"))
+    other = entry._replace(origin=entry.origin._replace(path=lambda: tmp_path / "other.npz"))
     monkeypatch.setitem(classifiers.CLASSIFIERS, "faces_attributes", other)
     assert main(["audit", f"--workdir={copy / RUN}", "--step=6"]) == 1
     assert "faces_attributes has other weights" in capsys.readouterr().err
@@ -447,7 +447,7 @@ def test_a_bundle_of_a_study_has_all_but_the_checkpoints_that_it_can_do_without(
 def test_what_cannot_be_audited_is_the_users_error(whole, tmp_path, capsys):
     for arguments, expected in (
         ([f"--workdir={tmp_path}"], "no run"),
-        ([f"--workdir={whole / RUN}", "--step=5"], "there are: 0, 6"),
+        ([f"--workdir={whole / RUN}", "--step=5"], "another one follows: 0, 6"),
         ([f"--workdir={whole / RUN}", f"--bundle={whole / RUN / 'a.zip'}"], "inside"),
         ([f"--workdir={whole / RUN}", f"--bundle={tmp_path / 'no' / 'a.zip'}"], "--bundle="),
     ):

@@ -142,7 +142,7 @@ def test_dry_run_writes_nothing(quick, tmp_path, capsys):
     ("arguments", "says"),
     [
         (["--train"], "--train needs a --workdir"),
-        (["--out=x.txt"], "--out=x.txt: the file that is written is a .json file"),
+        (["--out=x.txt"], "--out=x.txt: the name of the file must end in .json"),
         (["--out=no/x.json"], "--out=no/x.json: its folder does not exist"),
         (["--config.data.image_size=31"], "data.image_size is 31"),
         (["--workdir=/dev/null/x", "--train"], "not a folder"),

@@ -154,7 +154,7 @@ def test_a_zip_file_and_an_array_score_as_the_folder_does(kind, scored, sets, tm
 def test_scores_do_not_depend_on_the_batch(batch_size, scored, sets, tmp_path, monkeypatch):
     kept = classifiers.trained_here("faces_attributes")
     entry = classifiers.CLASSIFIERS["faces_attributes"]
-    entry = entry._replace(trained=entry.trained._replace(path=lambda: kept))  # the same weights beside an empty cache
+    entry = entry._replace(origin=entry.origin._replace(path=lambda: kept))  # the same weights beside an empty cache
     monkeypatch.setitem(classifiers.CLASSIFIERS, "faces_attributes", entry)
     monkeypatch.setenv("GAN_DA_CACHE", str(tmp_path / "cache"))  # no kept features
     monkeypatch.setattr(features, "batch_size", lambda: batch_size)

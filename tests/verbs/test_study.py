@@ -15,6 +15,7 @@ from gan_da_jax.data.sources import faces
 from gan_da_jax.errors import Failure, Interrupted
 from gan_da_jax.files import io
 from gan_da_jax.main import main
+from gan_da_jax.pipeline import chain
 from gan_da_jax.runs.folder import Folder
 from gan_da_jax.verbs import study
 from helpers import SCORED, configured, draw_faces, refused, written
@@ -232,7 +233,7 @@ def test_dry_run_tells_the_plan_and_writes_nothing(tmp_path, pictures, capsys):
         (["--config.study.sources=folder:/no/such"], "/no/such"),
         (["--config.data.count=50"], "24 images"),
         (["--config.study.arms=spin@3"], "spin is not an op"),
-        (["--index=3"], "--index is 3, but the study has the arms 0 to 2"),
+        (["--index=3"], "--index is 3; the arms of the study are 0 to 2"),
         (["--index=0", "--only=none"], "--only and --index"),
         (["--config.evaluate.tap=2048"], "no tap '2048'"),
         (["--config.evaluate.classifier=inception_v3", "--config.evaluate.weights=/no/weights.h5"], "/no/weights.h5"),
@@ -244,26 +245,27 @@ def test_wrong_input_gets_one_line_before_any_work(tmp_path, pictures, capsys, e
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_an_interruption_stops_a_study(tmp_path, no_report):
+def test_only_an_interruption_stops_a_study(tmp_path, no_report, monkeypatch):
     config = configured(**FIELDS, study__arms=("hflip@8", "vflip@8", "none"), study__seeds=(0, 1))
     errors = {"none": ValueError("first line\nsecond"), "hflip@8": MemoryError(), "vflip@8": Failure("diverged")}
     tried = []
 
-    def perform(config, workdir, trained):
-        tried.append(workdir.relative_to(tmp_path).as_posix())
-        if config.seed == 0:
-            raise errors[workdir.parent.name]
-        if workdir.parent.name == "hflip@8":
+    def perform(run):
+        tried.append(run.workdir.relative_to(tmp_path).as_posix())
+        if run.config.seed == 0:
+            raise errors[run.workdir.parent.name]
+        if run.workdir.parent.name == "hflip@8":
             raise Interrupted("stopped")
+        yield "done"
 
+    monkeypatch.setattr(chain, "perform", perform)
     with pytest.raises(Interrupted):
-        study.main(config, tmp_path, check=lambda config, workdir: None, perform=perform, report=no_report.append)
+        study.main(config, tmp_path)
     assert tried == [
         f"faces/{name}" for name in ("none/seed0", "hflip@8/seed0", "vflip@8/seed0", "none/seed1", "hflip@8/seed1")
     ]
-    assert failed(tmp_path) == {
-        "faces/none/seed0": "first line second",
-        "faces/hflip@8/seed0": "MemoryError",
-        "faces/vflip@8/seed0": "diverged",
-    }
+    reasons = failed(tmp_path)
+    assert list(reasons) == tried[:3]
+    assert reasons["faces/none/seed0"] == "first line second" and reasons["faces/vflip@8/seed0"] == "diverged"
+    assert reasons["faces/hflip@8/seed0"].startswith("Out of memory")
     assert no_report == []

@@ -15,6 +15,7 @@ import pytest
 from gan_da_jax.classifiers import registry as classifiers
 from gan_da_jax.classifiers.networks import inception_v3, resnet50
 from gan_da_jax.classifiers.weights import download
+from gan_da_jax.classifiers.weights.published import Published
 from gan_da_jax.devices import parallel
 from gan_da_jax.files import checkpoint, io, torch_file
 from gan_da_jax.main import main
@@ -23,7 +24,9 @@ from gan_da_jax.runs import networks
 from gan_da_jax.runs.folder import Run
 from helpers import configured, refused
 
-PUBLISHED = {name: entry.published for name, entry in classifiers.CLASSIFIERS.items() if entry.published}
+PUBLISHED = {
+    name: entry.origin for name, entry in classifiers.CLASSIFIERS.items() if isinstance(entry.origin, Published)
+}
 NETWORKS = {"resnet50": resnet50.ResNet50(), "inception_v3_2015": inception_v3.ORIGINAL}
 
 
@@ -95,7 +98,7 @@ def torch_part(torch_tensors, tmp_path_factory):
 
 def publish(monkeypatch, published):
     """Has ResNet-50 published as another file."""
-    entry = classifiers.CLASSIFIERS["resnet50"]._replace(published=published)
+    entry = classifiers.CLASSIFIERS["resnet50"]._replace(origin=published)
     monkeypatch.setitem(classifiers.CLASSIFIERS, "resnet50", entry)
 
 

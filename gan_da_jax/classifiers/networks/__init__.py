@@ -1,1 +1,1 @@
-"""The networks as flax.linen modules, one file each."""
+"""The networks, one file each; the file of a classifier ends in its entry for the table."""

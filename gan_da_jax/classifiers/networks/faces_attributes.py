@@ -16,8 +16,8 @@ from gan_da_jax.data.sources import faces
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 
-# To be raised when anything that is not in `path`'s key changes the weights: the network's layers, `fitting.fit`, the
-# drawing of faces. A test holds the weights against pinned ones and fails when one of these changed.
+# Raise this number when anything that is not in `path`'s key changes the weights: the network's layers, `fitting.fit`,
+# the drawing of faces. A test holds the weights against pinned ones and fails when one of these changed.
 FORMAT = 1
 SEED = 2**32  # the first that no run can have, so no face is trained on that a run will show
 TRAINED_ON = 6144  # faces
@@ -54,7 +54,7 @@ def train_and_keep() -> None:
     """Train the network and write its weights to `path`, which takes some seconds."""
     start = time.monotonic()
     variables, accuracy = train()
-    io.save_arrays(path(), accuracy=np.float64(accuracy), **flax.traverse_util.flatten_dict(variables, sep="/"))
+    io.save_arrays(path(), accuracy=np.array(accuracy), **flax.traverse_util.flatten_dict(variables, sep="/"))
     took = time.monotonic() - start
     print(f"faces_attributes: trained in {took:.0f} s, accuracy {accuracy:.3f}, kept in {path()}", flush=True)
 
@@ -91,5 +91,5 @@ BACKBONE = Backbone(
     default_tap="64",
     read=read,
     classes=faces.CLASSES,
-    trained=Trained(path, train_and_keep),
+    origin=Trained(path, train_and_keep),
 )

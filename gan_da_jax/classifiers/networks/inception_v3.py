@@ -1,12 +1,13 @@
 """Inception v3 (Szegedy et al., 2015, arXiv:1512.00567) in its three variants: for inference, with BatchNorm folded in.
 
 A network is a table: stages that end at a tap, each a sequence of steps, each step a convolution, a pooling, or
-branches side by side. The variants differ in the pools of some branches, in the last layer, and in what they do to an
-image first. Convolutions bear the names that the PyTorch ports gave them, in the order in which Keras creates them.
+branches side by side. The variants differ in the pools of some branches, in the last layer, and in how they prepare
+an image. Convolutions bear the names that the PyTorch ports gave them, in the order in which Keras creates them.
 """
 
 import functools
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -181,33 +182,6 @@ def prepare_2015(images: jax.Array) -> jax.Array:
     return (x - 128) / 128
 
 
-def fold(
-    kernel: np.ndarray,
-    *,
-    beta: np.ndarray,
-    moving_mean: np.ndarray,
-    moving_variance: np.ndarray,
-    gamma: np.ndarray | float = 1.0,
-) -> dict[str, np.ndarray]:
-    """Fold a BatchNorm into the convolution before it.
-
-    Args:
-        kernel: float [h, w, in, out].
-        beta: float [out]; like `moving_mean` and `moving_variance` (>= 0), which have the same shape.
-        moving_mean: see `beta`.
-        moving_variance: see `beta`.
-        gamma: float [out], or 1 for a BatchNorm without scale.
-
-    Returns:
-        The parameters of one `Conv`: `kernel` float32 [h, w, in, out] and `bias` float32 [out], computed in float64.
-    """
-    scale = gamma / np.sqrt(moving_variance.astype(np.float64) + EPSILON)
-    return {
-        "kernel": (kernel * scale).astype(np.float32),
-        "bias": (beta - moving_mean * scale).astype(np.float32),
-    }
-
-
 class _Weights(nn.Module):
     """The parameters of a `Conv`."""
 
@@ -234,11 +208,9 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: str) -> jax.
             return _convolve(x, kernel, 1, "SAME")[:, top : x.shape[1] - top, left : x.shape[2] - left]
         if channels > 3:  # products of the images that every place of the kernel sees, twice as fast
             rows, columns = x.shape[1] - height + 1, x.shape[2] - width + 1
-            return sum(
-                x[:, i : i + rows : stride, j : j + columns : stride] @ kernel[i, j]
-                for i in range(height)
-                for j in range(width)
-            )
+            places = itertools.product(range(height), range(width))
+            products = (x[:, i : i + rows : stride, j : j + columns : stride] @ kernel[i, j] for i, j in places)
+            return functools.reduce(jnp.add, products)
     return _convolve(x, kernel, stride, padding)
 
 
@@ -284,7 +256,7 @@ def _run(steps, x):
 def _run_parallel(branches, x):
     # The 1x1 convolutions that read the block's input are one product of matrices. An average of pixels and a 1x1
     # convolution can change places, and the convolution leaves fewer channels to be averaged.
-    parts = []
+    parts: list[tuple[Conv | None, Pool | None, Sequence]] = []  # the 1x1 convolution, the average before it, the rest
     for branch in branches:
         match branch:
             case (Conv(kernel=(1, 1)) as first, *rest):
@@ -293,19 +265,19 @@ def _run_parallel(branches, x):
                 parts.append((first, before, rest))
             case _:
                 parts.append((None, None, branch))
-    weights = [_weights(first, x) for first, _, _ in parts if first]
-    products = iter(())
+    weights = [_weights(convolution, x) for convolution, _, _ in parts if convolution]
+    products: Iterator[tuple[jax.Array, jax.Array]] = iter(())
     if weights:
         together = x @ jnp.concatenate([kernel[0, 0] for kernel, _ in weights], axis=-1)
         ends = np.cumsum([len(bias) for _, bias in weights])
         products = zip(jnp.split(together, ends[:-1], axis=-1), (bias for _, bias in weights), strict=True)
     outputs = []
-    for first, before, rest in parts:
+    for convolution, average, others in parts:
         y = x
-        if first:
+        if convolution:
             y, bias = next(products)
-            y = nn.relu((pool(y, before) if before else y) + bias)
-        outputs.append(_run(rest, y))
+            y = nn.relu((pool(y, average) if average else y) + bias)
+        outputs.append(_run(others, y))
     return jnp.concatenate(outputs, axis=-1)
 
 
@@ -314,7 +286,7 @@ class InceptionV3(nn.Module):
 
     Attributes:
         stages: pairs of a tap, the name under which a stage's output can be had, and the stage's steps.
-        classes: how many logits there are.
+        classes: the number of logits.
         bias: whether the last layer has one.
     """
 
@@ -324,7 +296,7 @@ class InceptionV3(nn.Module):
 
     @property
     def taps(self) -> tuple[str, ...]:
-        """List what can be asked for, from the input on."""
+        """All taps, from the input on."""
         return (*(tap for tap, _ in self.stages), "logits")
 
     def convolutions(self) -> Iterator[tuple[str, Conv]]:
@@ -344,7 +316,7 @@ class InceptionV3(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, taps: tuple[str, ...] = ("logits",)) -> dict[str, jax.Array]:
-        """Map prepared images to the features asked for; what lies beyond them is not computed and needs no weights.
+        """Map prepared images to the features asked for; layers beyond them are not computed and need no weights.
 
         Args:
             x: float32 [b, 299, 299, 3] in -1..1.

@@ -17,7 +17,7 @@ BACKBONE = Backbone(
     distance="FID",
     caveat="The classifier is the network of the original Inception Score and FID, but published scores mostly rest on "
     "50,000 generated images: from fewer the same generator gets a lower Inception Score and a higher FID.",
-    published=Published(
+    origin=Published(
         address="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
         "pt_inception-2015-12-05-6726825d.pth",
         hash="sha256:6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",

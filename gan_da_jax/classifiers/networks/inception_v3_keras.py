@@ -17,7 +17,7 @@ BACKBONE = Backbone(
     distance="FID",
     caveat="The classifier is the 1,000-class Inception-v3 of Keras, not the 2015 network that published Inception "
     "Scores and FIDs are computed with: compare these numbers with each other, not with published ones.",
-    published=Published(
+    origin=Published(
         address="https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
         "inception_v3_weights_tf_dim_ordering_tf_kernels.h5",
         hash="md5:9a0d58056eeedaa3f26cb7ebd46da564",

@@ -18,7 +18,7 @@ BACKBONE = Backbone(
     caveat="The classifier is the 1,000-class Inception-v3 of torchvision, not the 2015 network that published "
     "Inception Scores and FIDs are mostly computed with: compare these numbers with each other, not with published "
     "ones.",
-    published=Published(
+    origin=Published(
         address="https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
         hash="sha256:0cc3c7bd75056d25e46cba549dc184522069b81e9787eff6df84f397bd52a5ef",
         size=108_949_747,

@@ -8,10 +8,9 @@ from pathlib import Path
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from gan_da_jax.classifiers.backbone import Backbone, Weights
-from gan_da_jax.classifiers.weights import class_names
+from gan_da_jax.classifiers.weights import class_names, folding
 from gan_da_jax.classifiers.weights.published import Published
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import keras_h5
@@ -33,34 +32,6 @@ def prepare(images: jax.Array) -> jax.Array:
     """
     resized = jax.image.resize(images.astype(jnp.float32), (images.shape[0], SIZE, SIZE, 3), "bilinear")
     return resized[..., ::-1] - jnp.array(_BGR_MEAN)
-
-
-def fold(
-    kernel: np.ndarray,
-    bias: np.ndarray,
-    gamma: np.ndarray,
-    beta: np.ndarray,
-    moving_mean: np.ndarray,
-    moving_variance: np.ndarray,
-) -> dict[str, np.ndarray]:
-    """Fold a BatchNorm into the convolution before it.
-
-    Args:
-        kernel: float [h, w, in, out].
-        bias: float [out]; like the following ones, `moving_variance` being >= 0.
-        gamma: see `bias`.
-        beta: see `bias`.
-        moving_mean: see `bias`.
-        moving_variance: see `bias`.
-
-    Returns:
-        The parameters of one `Unit`: `kernel` float32 [h, w, in, out] and `bias` float32 [out], computed in float64.
-    """
-    scale = gamma / np.sqrt(moving_variance.astype(np.float64) + EPSILON)
-    return {
-        "kernel": (kernel * scale).astype(np.float32),
-        "bias": (beta + (bias - moving_mean.astype(np.float64)) * scale).astype(np.float32),
-    }
 
 
 class Unit(nn.Module):
@@ -92,12 +63,12 @@ class ResNet50(nn.Module):
 
     @property
     def taps(self) -> tuple[str, ...]:
-        """List what can be asked for, from the input on."""
+        """All taps, from the input on."""
         return ("2048", "logits")
 
     @nn.compact
     def __call__(self, x: jax.Array, taps: tuple[str, ...] = ("logits",)) -> dict[str, jax.Array]:
-        """Map prepared images to what is asked for.
+        """Map prepared images to the taps asked for.
 
         Args:
             x: float32 [b, 224, 224, 3], as from `prepare`.
@@ -152,9 +123,7 @@ def read(path: str | Path) -> Weights:
 
 
 def _params(layers: keras_h5.Layers) -> dict:
-    image = jax.ShapeDtypeStruct((1, SIZE, SIZE, 3), np.float32)
-    expected = jax.eval_shape(_NETWORK.init, jax.random.key(0), image)["params"]
-    shapes = {unit: {name: array.shape for name, array in arrays.items()} for unit, arrays in expected.items()}
+    shapes = folding.shapes(_NETWORK, SIZE)
     top = shapes.pop("logits")
     params = {}
     for unit, shape in shapes.items():
@@ -162,7 +131,7 @@ def _params(layers: keras_h5.Layers) -> dict:
         keras_h5.require(layers, convolution, shape)
         statistics = dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance"), shape["bias"])
         keras_h5.require(layers, norm, statistics)
-        params[unit] = fold(**layers[convolution], **layers[norm])
+        params[unit] = folding.fold(epsilon=EPSILON, **layers[convolution], **layers[norm])
     others = layers.keys() - {f"{unit}_{kind}" for unit in shapes for kind in ("conv", "bn")}
     if len(others) != 1:
         more = f"it has the layers {', '.join(sorted(others))}" if others else "it has no layer"
@@ -180,7 +149,7 @@ BACKBONE = Backbone(
     default_tap="2048",
     read=read,
     classes=class_names.CLASSES,
-    published=Published(
+    origin=Published(
         address="https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
         "resnet50_weights_tf_dim_ordering_tf_kernels.h5",
         hash="md5:2cb95161c43110f7111970584f804107",

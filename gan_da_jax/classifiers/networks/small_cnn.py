@@ -43,7 +43,7 @@ class Attributes(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, taps: tuple[str, ...] = ("logits",)) -> dict[str, jax.Array]:
-        """Map prepared images, float32 [b, 32, 32, 3] in -1..1, to what is asked for.
+        """Map prepared images, float32 [b, 32, 32, 3] in -1..1, to the taps asked for.
 
         Args:
             x: the images.

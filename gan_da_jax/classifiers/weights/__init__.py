@@ -1,1 +1,1 @@
-"""Weights of classifiers: where published ones are, how they are fetched and read, and what is trained here."""
+"""Published weights: how they are described, fetched and converted, and the names of the classes."""

@@ -1,4 +1,4 @@
-"""Fetch published weights once, and never keeps a file that is not the published one under its name."""
+"""Downloads of published weights, once each; a file that is not the published one is never kept under its name."""
 
 import fcntl
 import hashlib
@@ -77,7 +77,7 @@ def fetch(name: str, published: Published) -> Path:
 
 
 def _fetch(name: str, published: Published, path: Path) -> None:
-    partial = part(path)  # written in place, so that its beginning stays, whatever ends the process
+    partial = part(path)  # written in place, so that its beginning stays, however the process ends
     partial.parent.mkdir(parents=True, exist_ok=True)
     with open(partial, "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # wait for another process that downloads the file
@@ -100,7 +100,7 @@ def _fetch(name: str, published: Published, path: Path) -> None:
 
 
 def _download(name: str, published: Published, temporary: Path, path: Path) -> None:
-    """Append to `temporary` what is missing, or everything where the server cannot begin in the middle."""
+    """Append the missing bytes to `temporary`, or all of them where the server cannot begin in the middle."""
     by_hand = (
         f"download it elsewhere and put it at {path}, or give the file with --weights=FILE (score) or "
         f"--config.evaluate.weights=FILE (evaluate)"

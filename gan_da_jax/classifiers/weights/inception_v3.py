@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import jax
-import numpy as np
-
 from gan_da_jax.classifiers.backbone import Weights
 from gan_da_jax.classifiers.networks import inception_v3
+from gan_da_jax.classifiers.weights import folding
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import keras_h5, torch_file
 
@@ -67,15 +65,9 @@ def read_torch(path: str | Path, network: inception_v3.InceptionV3) -> Weights:
     return Weights({"params": params}, taps)
 
 
-def _shapes(network: inception_v3.InceptionV3) -> dict[str, dict[str, tuple[int, ...]]]:
-    image = jax.ShapeDtypeStruct((1, inception_v3.SIZE, inception_v3.SIZE, 3), np.float32)
-    expected = jax.eval_shape(network.init, jax.random.key(0), image)["params"]
-    return {layer: {name: array.shape for name, array in arrays.items()} for layer, arrays in expected.items()}
-
-
 def _from_keras(layers: keras_h5.Layers) -> dict:
     network = inception_v3.KERAS
-    shapes = _shapes(network)
+    shapes = folding.shapes(network, inception_v3.SIZE)
     steps = [step.name for _, step in network.convolutions()]
     convolutions, norms = (keras_h5.in_order(layers, kind) for kind in ("conv2d", "batch_normalization"))
     for names, what in ((convolutions, "convolutions"), (norms, "BatchNorms")):
@@ -89,13 +81,13 @@ def _from_keras(layers: keras_h5.Layers) -> dict:
         keras_h5.require(layers, convolution, {"kernel": shapes[step]["kernel"]})
         statistics = dict.fromkeys(("beta", "moving_mean", "moving_variance"), shapes[step]["bias"])
         keras_h5.require(layers, norm, statistics)
-        params[step] = inception_v3.fold(**layers[convolution], **layers[norm])
+        params[step] = folding.fold(epsilon=inception_v3.EPSILON, **layers[convolution], **layers[norm])
     keras_h5.require(layers, "predictions", shapes["logits"])
     return params | {"logits": layers["predictions"]}
 
 
 def _from_torch(tensors: torch_file.Tensors, network: inception_v3.InceptionV3) -> dict:
-    shapes = _shapes(network)
+    shapes = folding.shapes(network, inception_v3.SIZE)
     left = dict(tensors)
 
     def take(name, shape):
@@ -115,7 +107,7 @@ def _from_torch(tensors: torch_file.Tensors, network: inception_v3.InceptionV3) 
         norm = {name: take(f"{step.name}.bn.{theirs}", (features,)) for name, theirs in _NORM.items()}
         if norm["moving_variance"].min() < 0:
             raise UserError(f"{step.name}.bn.running_var is negative")
-        params[step.name] = inception_v3.fold(kernel.transpose(2, 3, 1, 0), **norm)
+        params[step.name] = folding.fold(kernel.transpose(2, 3, 1, 0), epsilon=inception_v3.EPSILON, **norm)
     if not missing and any(name.startswith("fc.") for name in left):
         features, classes = shapes["logits"]["kernel"]
         params["logits"] = {"kernel": take("fc.weight", (classes, features)).T.copy()}

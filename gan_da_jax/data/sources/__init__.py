@@ -13,7 +13,7 @@ SOURCES: dict[str, Source] = {
 
 
 def require_location(kind: str, location: Location) -> None:
-    """Raises a `UserError` that names the field where a location lacks what the source `kind` needs, or has more."""
+    """Raise a `UserError` that names the field where a location lacks what the source `kind` needs, or has more."""
     source = SOURCES[kind]
     if location.path and source.path == "none" or not location.path and source.path == "needed":
         hint = "leave it empty" if location.path else "name the images, as in --config.data.path=DIR"

@@ -14,19 +14,19 @@ from gan_da_jax.errors import Failure, UserError
 
 
 def call(module: str, function: str, **arguments: Any) -> None:
-    """Calls a function in a new Python process and waits for it; what it prints goes to stderr.
+    """Call a function in a new Python process and wait for it; its output goes to stderr.
 
-    The process is started afresh, never forked, so the threads of JAX do no harm. It is ended when this one is
-    interrupted, or has ended in whatever way: the function sees a KeyboardInterrupt and can clean up.
+    The process is started afresh, never forked, so the threads of JAX do no harm. When this process is interrupted or
+    ends in any way, the function sees a KeyboardInterrupt and can clean up.
 
     Args:
         module: the module's full name.
-        function: the function's name; what it returns is dropped.
+        function: the function's name; its result is dropped.
         **arguments: of the function, as JSON can hold them.
 
     Raises:
         UserError: as the function raised it.
-        Failure: the process has ended otherwise; it has printed why to stderr, unless it was killed.
+        Failure: the process has ended in another way; it has printed why to stderr, unless it was killed.
     """
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
     process = subprocess.Popen(
@@ -38,6 +38,7 @@ def call(module: str, function: str, **arguments: Any) -> None:
         start_new_session=True,  # Ctrl-C is for this process, which ends that one
         text=True,
     )
+    assert process.stdin and process.stdout
     try:
         with contextlib.suppress(BrokenPipeError):  # the status says why
             print(json.dumps([module, function, arguments]), file=process.stdin, flush=True)
@@ -48,21 +49,21 @@ def call(module: str, function: str, **arguments: Any) -> None:
         process.stdout.close()
         process.wait()
     if not answer:
-        raise Failure(f"{module}.{function} has ended without an answer; is there enough memory?")
+        raise Failure(f"the process of {module}.{function} has ended without an answer; is there enough memory?")
     if error := json.loads(answer):
         raise UserError(error)
 
 
 def _stderr() -> int | None:
-    """Returns where this process writes its messages, such as a log file; None for what it was started with."""
+    """Return where this process writes its messages, such as a log file; None for the stderr that it began with."""
     try:
         return sys.stderr.fileno()
-    except (AttributeError, OSError):  # it is no file: a notebook's, or a test's
+    except (AttributeError, OSError, ValueError):  # it is no file: a notebook's, or a test's
         return None
 
 
 def answer() -> None:
-    """What the process does: reads one call from stdin, and answers with the message of its `UserError`, or ""."""
+    """Run in the new process: read one call from stdin, and answer with the message of its `UserError`, or ""."""
     signal.signal(signal.SIGTERM, _interrupt)
     pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # libraries print there
@@ -82,10 +83,10 @@ def answer() -> None:
 
 
 def _stop_with_parent() -> None:
-    sys.stdin.read()  # ends when the other process closes the pipe, or is no more
+    sys.stdin.read()  # ends when the other process closes the pipe, or has ended
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _interrupt(number: int, frame: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: the clean-up is not to be interrupted
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: nothing may interrupt the clean-up
     raise KeyboardInterrupt

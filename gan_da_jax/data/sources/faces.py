@@ -1,4 +1,4 @@
-"""The built-in source: procedural cartoon faces, as many as one likes, with known attributes and no download."""
+"""The built-in source: procedural cartoon faces in any number, with known attributes and no download."""
 
 import contextlib
 
@@ -28,12 +28,12 @@ _BLOCK_PIXELS = 1 << 16  # faces drawn together: few enough that the arrays stay
 
 
 def class_of(labels: np.ndarray) -> np.ndarray:
-    """The joint class of hair colour and accessory: labels int [n, attributes] -> int32 [n], indices into CLASSES."""
+    """Join hair colour and accessory into one class: labels int [n, attributes] -> int32 [n], indices into CLASSES."""
     return (labels[:, 0] * len(ATTRIBUTES["accessory"]) + labels[:, 1]).astype(np.int32)
 
 
 def render(seed: int, indices: np.ndarray, image_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draws faces `indices` of the endless sequence that belongs to `seed`.
+    """Draw faces `indices` of the endless sequence that belongs to `seed`.
 
     A face depends on (seed, index) alone: not on what else is drawn with it, and every size shows the same face. The
     light falls from the upper left, the parting and the mole are always on the viewer's left, hair is above and
@@ -66,7 +66,7 @@ def _uniforms(seed: int, index: int) -> np.ndarray:
 
 
 def _draw(draws: np.ndarray, labels: np.ndarray, size: int) -> np.ndarray:
-    """Paints one block, back to front: draws float64 [n, _DRAWS], labels int32 [n, attributes] -> uint8 [n, S, S, 3].
+    """Paint one block, back to front: draws float64 [n, _DRAWS], labels int32 [n, attributes] -> uint8 [n, S, S, 3].
 
     Coordinates: x to the right and y down, the picture spans -1 to 1; the head is centred near 0. A shape is a signed
     distance (negative inside), which becomes the share of each pixel that it covers.
@@ -89,8 +89,8 @@ def _draw(draws: np.ndarray, labels: np.ndarray, size: int) -> np.ndarray:
         return (labels[:, column] == ATTRIBUTES[name].index(value)).astype(np.float32)[:, None, None]
 
     def paint(share: np.ndarray, colour: np.ndarray | tuple) -> None:
-        colour = np.float32(colour) / 255 if isinstance(colour, tuple) else colour
-        for plane, value in zip(canvas, colour, strict=True):
+        values = np.array(colour, np.float32) / 255 if isinstance(colour, tuple) else colour
+        for plane, value in zip(canvas, values, strict=True):
             plane += share * (value - plane)
 
     hair, skin = shade_of(_HAIR, labels[:, 0], 0.1), shade_of(_SKIN, labels[:, 2], 0.04)

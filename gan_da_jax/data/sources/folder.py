@@ -14,19 +14,19 @@ from gan_da_jax.errors import UserError
 
 @contextlib.contextmanager
 def opened(path: str) -> Iterator[Files]:
-    """Yields the images of the folder `path`, each named by its relative path, as `listing` finds them."""
+    """Yield the images of the folder `path`, each named by its relative path, as `listing` finds them."""
     root = os.path.expanduser(path)
     yield Files(f"the folder {shown(path)}", listing(path), lambda name: read(os.path.join(root, name)))
 
 
 def listing(path: str) -> list[str]:
-    """Lists the images below the folder `path` as relative posix paths.
+    """List the images below the folder `path` as relative posix paths.
 
     Names count, not contents: .jpg, .jpeg, .png and .webp in any case. Hidden files and folders and `__MACOSX` are
     passed over. Links are followed, but no folder is entered twice, so loops of links end.
 
     Raises:
-        UserError: no such folder, no image in it, or a folder inside it may not be entered.
+        UserError: there is no such folder, it holds no image, or a folder inside it may not be entered.
     """
     if not path:
         raise UserError("the path of the folder of images is empty: give one")
@@ -55,10 +55,10 @@ def listing(path: str) -> list[str]:
 
 
 def read(path: str) -> bytes:
-    """Reads one image file.
+    """Read one image file.
 
     Raises:
-        Unreadable: absent, forbidden, larger than MAX_BYTES, or no regular file (reading a pipe would wait for ever).
+        Unreadable: it is absent, forbidden, larger than MAX_BYTES, or no regular file (a pipe would never end).
     """
     try:
         status = os.stat(path)

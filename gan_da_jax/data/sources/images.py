@@ -23,12 +23,12 @@ MAX_PIXELS = 64_000_000  # by the header, before any pixel is decoded: a few byt
 MAX_BYTES = 256 * 2**20
 RESIZES = ("stretch", "center_crop")
 
-MANY_BAD = 1000  # bad files after which no more are looked at: this is no collection of images
+MANY_BAD = 1000  # bad files after which the search ends: this is no collection of images
 _NAMED = 10  # bad files that a message names
 
 
 class Images(NamedTuple):
-    """The original images of a data set, and how they were come by.
+    """The original images of a data set, and what the source had.
 
     Attributes:
         pixels: uint8 [n, S, S, 3], sRGB, upright, in the order of choice.
@@ -48,26 +48,26 @@ class Unreadable(Exception):
 
 
 def wanted(name: str) -> bool:
-    """Whether a relative posix path is an image by its ending, not hidden and no resource fork from a Mac."""
+    """Tell whether a relative posix path ends like an image, is not hidden and is no resource fork from a Mac."""
     path = PurePosixPath(name)
     hidden = any(part == "__MACOSX" or part.startswith(".") and part != ".." for part in path.parts)
     return not hidden and path.suffix.lower() in sum(FORMATS.values(), ())
 
 
 def shown(text: object) -> str:
-    """`text` on one line, for messages: control and undecodable characters are escaped, the rest is left alone."""
+    """Return `text` on one line, for messages: control and undecodable characters are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def decode(data: bytes) -> Image.Image:
-    """Decodes a JPEG, PNG or WebP file completely into an upright RGB image with 8 bits a channel.
+    """Decode a JPEG, PNG or WebP file completely into an upright RGB image with 8 bits a channel.
 
     EXIF orientation is applied. Transparent pixels are laid on white, as viewers and web pages show them: the colour
     stored beneath them is arbitrary and never meant to be seen. 16-bit channels keep their high byte, CMYK becomes RGB
     without a colour profile, of an animation the first frame counts.
 
     Raises:
-        Unreadable: empty, too large, of another format, truncated or corrupt.
+        Unreadable: the file is empty, too large, of another format, truncated or corrupt.
     """
     if not data:
         raise Unreadable("empty file")
@@ -88,7 +88,7 @@ def decode(data: bytes) -> Image.Image:
 
 
 def fit(image: Image.Image, *, image_size: int, resize: str) -> np.ndarray:
-    """Resizes an RGB image to uint8 [image_size, image_size, 3] with Pillow's antialiased Lanczos filter.
+    """Resize an RGB image to uint8 [image_size, image_size, 3] with Pillow's antialiased Lanczos filter.
 
     An antialiased filter matters: without it the FID moves by 6 and more, while good filters agree within 0.75.
 
@@ -105,7 +105,7 @@ def fit(image: Image.Image, *, image_size: int, resize: str) -> np.ndarray:
 
 
 def choose(found: Files | Drawings, *, count: int, image_size: int, resize: str, seed: int, skip_bad: bool) -> Images:
-    """Chooses `count` images of an opened source by `seed`; with the same seed a larger count only appends.
+    """Choose `count` images of an opened source by `seed`; with the same seed a larger count only appends.
 
     Of drawings, the choice is numbers 0 to count - 1 of `seed`, with ids such as `face_000000`; 2**32 are available.
     Of files, it is the head of a permutation of the usable files in bytewise order of their names. Files are checked by
@@ -121,7 +121,7 @@ def choose(found: Files | Drawings, *, count: int, image_size: int, resize: str,
         skip_bad: leave bad files and repeats out and record them as `skipped`, instead of refusing the source.
 
     Raises:
-        UserError: too few images, or bad ones and not `skip_bad`; nothing has been written by then.
+        UserError: there are too few images, or bad ones and not `skip_bad`; nothing has been written by then.
     """
     if resize not in RESIZES:
         raise UserError(f"data.resize={shown(resize)} is unknown: use {' or '.join(RESIZES)}")
@@ -142,7 +142,9 @@ def choose(found: Files | Drawings, *, count: int, image_size: int, resize: str,
         pixels = fit(image, image_size=image_size, resize=resize) if name in likely else None
         return hashlib.sha256(data).digest(), pixels, ""
 
-    usable, kept, skipped = {}, {}, []
+    usable: dict[bytes, str] = {}
+    kept: dict[str, np.ndarray] = {}
+    skipped: list[dict] = []
     looked_at = 0
     for name, (digest, pixels, reason) in zip(names, in_parallel(check, names, "checking images")):  # noqa: B905
         looked_at += 1
@@ -176,7 +178,7 @@ def choose(found: Files | Drawings, *, count: int, image_size: int, resize: str,
 
 
 def in_parallel(function: Callable[[str], Any], names: list[str], title: str, *, ahead: int = 1024) -> Iterator[Any]:
-    """Yields `function(name)` for every name, in order, computed by one thread a processor.
+    """Yield `function(name)` for every name, in order, computed by one thread a processor.
 
     Pillow decodes without holding the interpreter's lock, so threads suffice. Its warnings, which tell of oddities
     that keep no image from being used, are silenced. On a terminal a bar called `title` shows if it takes a while. At
@@ -194,7 +196,7 @@ def in_parallel(function: Callable[[str], Any], names: list[str], title: str, *,
 
 
 def complaint(bad: list[dict], total: int, where: str) -> str:
-    """Names bad files, each {"id": name, "reason": why}, the first ten of them, for a message of one line."""
+    """Name bad files, each {"id": name, "reason": why}, the first ten of them, for a message of one line."""
     named = [f"{shown(file['id'])} ({file['reason']})" for file in bad[:_NAMED]]
     more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
     return f"{where}: {len(bad)} of {total} images cannot be used: {', '.join(named)}{more}"
@@ -210,7 +212,7 @@ def _require(usable: int, count: int, where: str, left_out: int = 0) -> None:
         kind = f"usable images ({left_out} bad or repeated ones left out)" if left_out else "images"
         raise UserError(
             f"{where} has {usable} {kind}, but {count} are asked for "
-            "(data.count, and what the policy more takes): add images or lower data.count"
+            "(data.count, and the images that the op more takes): add images or lower data.count"
         )
 
 

@@ -37,7 +37,7 @@ class Files(NamedTuple):
 
 
 class Drawings(NamedTuple):
-    """The images of a source that draws as many as one asks for, each from its number.
+    """The images of a source that draws any number of them, each from its index.
 
     Attributes:
         name: what one image is called.
@@ -53,14 +53,14 @@ class Source:
     """One kind of source. Nobody outside of the package `sources` needs to know it by name.
 
     Attributes:
-        opened: opens a location for as long as the images are read; `images.choose` takes what it yields. It raises a
+        opened: opens a location for as long as the images are read; `images.choose` takes its value. It raises a
             `UserError` where the images cannot be had.
         path: whether `data.path` is "needed", "optional", or must be empty ("none").
         needs_dataset: whether `data.dataset` names the images; otherwise it must be empty.
-        downloads: whether opening a location that is not ready takes the network.
+        downloads: whether opening a location that is not ready needs the network.
         reads_folder: whether every image below `data.path` belongs to the source, so that nothing may be written there.
         is_ready: whether a location can be opened without the network and its images are on this machine. Where
-            `downloads`, it raises the `UserError` of `opened` that shows without a download.
+            `downloads`, it raises every `UserError` of `opened` that can be found without a download.
     """
 
     opened: Callable[[Location], AbstractContextManager[Files | Drawings]]
@@ -71,14 +71,14 @@ class Source:
     is_ready: Callable[[Location], bool] = lambda location: True
 
     def locate(self, where: str, path: str) -> Location:
-        """Returns the location that `KIND:where` of a study means, in a config whose `data.path` is `path`."""
+        """Return the location that `KIND:where` of a study means, in a config whose `data.path` is `path`."""
         return Location(path, where) if self.needs_dataset else Location(where)
 
     def encloses(self, location: Location, place: Path) -> bool:
-        """Returns whether a file written to `place` would be taken for an image of the source."""
+        """Tell whether a file written to `place` would be taken for an image of the source."""
         return self.reads_folder and place.resolve().is_relative_to(Path(os.path.expanduser(location.path)).resolve())
 
 
 def path_exists(location: Location) -> bool:
-    """Returns whether there is anything at the path of a location."""
+    """Tell whether there is anything at the path of a location."""
     return os.path.exists(os.path.expanduser(location.path))

@@ -1,6 +1,6 @@
 """The source `tfds`: image data sets that TensorFlow Datasets (tfds) knows by name, such as `celeb_a`.
 
-tfds downloads a data set and prepares it, which takes TensorFlow; reading what is prepared does not. A process that
+tfds downloads a data set and prepares it, which needs TensorFlow; reading a prepared data set does not. A process that
 imports TensorFlow and then Triton, which comes with PyTorch, crashes: a process of its own prepares, and this one never
 imports TensorFlow. Importing tfds takes seconds, so this happens inside the functions that need it.
 """
@@ -34,7 +34,7 @@ _NAMED = 10  # classes that a message names
 
 @contextlib.contextmanager
 def opened(location: Location) -> Iterator[Files]:
-    """Yields the images of a data set, of all its splits together; prepares the data set first where it is not.
+    """Yield the images of a data set, of all its splits together; prepare the data set first where it is not prepared.
 
     A name such as `train/000123` is the place in tfds' order of the split, which is the same everywhere for one version
     of a data set. The location's path is tfds' data folder, or empty for its own choice, which is TFDS_DATA_DIR or
@@ -42,7 +42,7 @@ def opened(location: Location) -> Iterator[Files]:
     images of one class alone.
 
     Raises:
-        UserError: as `is_prepared`; a download that fails or is not the published one; damaged data.
+        UserError: as in `is_prepared`; or the download fails or is not the published one; or the data are damaged.
     """
     if not is_prepared(location):
         child.call(__name__, "prepare", path=location.path, dataset=location.dataset)
@@ -58,11 +58,11 @@ def opened(location: Location) -> Iterator[Files]:
 
 
 def is_prepared(location: Location) -> bool:
-    """Returns whether `opened` can read the data set as it is; otherwise it downloads and prepares it first.
+    """Tell whether `opened` can read the data set as it is; otherwise it downloads and prepares it first.
 
     Raises:
-        UserError: all that can be said against `opened` without a download: no such data set, no images in it, no such
-            class, only a part of it there, or preparing it takes TensorFlow, which is not installed.
+        UserError: the errors of `opened` that can be found without a download: there is no such data set, no images in
+            it, no such class, only a part of it is here, or preparing it needs TensorFlow, which is not installed.
     """
     builder = _builder(location)
     prepared = _is_whole(builder)
@@ -72,7 +72,7 @@ def is_prepared(location: Location) -> bool:
     _label(builder, location.dataset, known=prepared)
     if not prepared and importlib.util.find_spec("tensorflow") is None:
         raise UserError(
-            f"{builder.info.full_name} is not prepared in {shown(builder.data_dir)}, which takes TensorFlow: "
+            f"{builder.info.full_name} is not prepared in {shown(builder.data_dir)}; preparing it needs TensorFlow: "
             f"pip install 'gan_da_jax[tfds]', or {_without_tfds(builder)}"
         )
     return prepared
@@ -95,8 +95,8 @@ def _builder(location: Location) -> Any:
     name, sign, label = dataset.partition("#")
     if not _NAME.fullmatch(name) or (sign and not label):
         raise UserError(
-            f"data.dataset={shown(dataset)} is no name of a tfds data set: it is like celeb_a or cifar10:3.0.2, or "
-            "like oxford_iiit_pet#pomeranian for one class"
+            f"data.dataset={shown(dataset)} is no name of a tfds data set: it must look like celeb_a or "
+            "cifar10:3.0.2, or like oxford_iiit_pet#pomeranian for one class"
         )
     try:
         with _NoTensorFlow(), contextlib.redirect_stdout(io.StringIO()):  # where tfds says at length that there is none
@@ -115,23 +115,23 @@ def _builder(location: Location) -> Any:
                 f"`tfds build {plain}`, and give its version, as in {plain}:1.0.0"
             ) from None
         raise UserError(
-            f"data.dataset={shown(dataset)} takes the package {missing}: install it, or {_without_tfds(None)}"
+            f"data.dataset={shown(dataset)} needs the package {missing}: install it, or {_without_tfds(None)}"
         ) from None
     except Exception as error:  # builders are code of many hands, and raise almost anything
         raise UserError(f"data.dataset={shown(dataset)} cannot be used: {_reason(error)}") from None
 
 
 class _NoTensorFlow(importlib.abc.Loader):
-    """Makes importing TensorFlow an error inside the block: beside Triton, which comes with PyTorch, Python crashes.
+    """A block in which importing TensorFlow is an error: beside Triton, which comes with PyTorch, it crashes Python.
 
     Whether TensorFlow is installed may still be asked, as tfds does.
     """
 
     def __enter__(self) -> None:
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]  # a finder in all but name
+        sys.meta_path.insert(0, self)
 
     def __exit__(self, *error: object) -> None:
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
 
     def find_spec(self, name: str, *others: Any) -> ModuleSpec | None:
         if name != "tensorflow":
@@ -147,7 +147,7 @@ class _NoTensorFlow(importlib.abc.Loader):
 
 
 def _image(builder: Any) -> str:
-    """The name of the feature that holds the image: `image`, or else the only one there is."""
+    """Return the name of the feature that holds the image: `image`, or else the only one there is."""
     from tensorflow_datasets.core import features
 
     # Images of floats are depth maps, whose bits are stored as colours.
@@ -158,10 +158,10 @@ def _image(builder: Any) -> str:
 
 
 def _label(builder: Any, dataset: str, *, known: bool = True) -> tuple[str, int] | None:
-    """The feature that holds the class, and the number of the class after `#`; None where all are wanted.
+    """Return the feature that holds the class, and the number of the class after `#`; None where all are wanted.
 
-    Some data sets, such as cifar10, bring the names of their classes along. Till then they are not `known`, and where
-    there are nothing but numbers the answer is None as well.
+    The download of some data sets, such as cifar10, brings the names of their classes. Before it they are not `known`,
+    and where there are only numbers the answer is None as well.
     """
     from tensorflow_datasets.core import features
 
@@ -196,9 +196,9 @@ def _plain(label: str) -> str:
 
 
 def prepare(path: str, dataset: str) -> None:
-    """Downloads a data set and writes its images as they came into files that need no TensorFlow to read.
+    """Download a data set and write its images, unchanged, to files that need no TensorFlow to read.
 
-    It imports TensorFlow: `opened` calls it in a process of its own, and so must everybody.
+    It imports TensorFlow: `opened` calls it in a process of its own, and so must every other caller.
 
     Raises:
         UserError: the download fails, or is not the published one.
@@ -234,7 +234,7 @@ def prepare(path: str, dataset: str) -> None:
 
 @contextlib.contextmanager
 def _limited_requests() -> Iterator[None]:
-    """Limits the requests of tfds, which would wait for ever and try eleven times, and ends them all on leaving.
+    """Limit the requests of tfds, which would wait for ever and try eleven times, and end them all on leaving.
 
     tfds downloads in threads and takes no limits; when one file fails, the others would go on, and keep the process.
     """
@@ -247,17 +247,16 @@ def _limited_requests() -> Iterator[None]:
         responses.append(send(adapter, request, **options | {"timeout": _TIMEOUT}))
         return responses[-1]
 
-    HTTPAdapter.send = limited
+    HTTPAdapter.send = limited  # type: ignore  # for good: the process does nothing else
     try:
         yield
     finally:
-        HTTPAdapter.send = send
         for response in responses:
             response.close()
 
 
 def _without_tfds(builder: Any) -> str:
-    """How to come by the same images without tfds."""
+    """Say how to get the same images without tfds."""
     home = f" from {builder.info.homepage}" if builder is not None and builder.info.homepage else ""
     if builder is not None and builder.name == "celeb_a":
         flags = "--config.data.source=zip --config.data.path=img_align_celeba.zip"
@@ -267,14 +266,16 @@ def _without_tfds(builder: Any) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """An error of tfds, whose own messages fill pages, in one short line."""
+    """Say an error of tfds, whose own messages fill pages, in one short line."""
     cause = getattr(error.args[0] if error.args else None, "reason", None) or error  # of what requests wraps
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()] or [type(error).__name__]
     return shown(lines[0] if len(lines[0]) <= 300 else f"{lines[0][:300]}...").rstrip(".:")
 
 
 def _examples(builder: Any) -> tuple[list[str], Callable[[str, str], Any]]:
-    """The ids of all examples, and what reads one feature of one of them from any thread: an image as its file's bytes.
+    """Return the ids of all examples, and a function that reads one feature of one of them.
+
+    The function may be called from any thread; it gives an image as the bytes of its file.
 
     Raises:
         UserError: the prepared data are damaged or of a format that cannot be read.
@@ -309,7 +310,7 @@ def _examples(builder: Any) -> tuple[list[str], Callable[[str, str], Any]]:
 
 
 def _of_class(names: list[str], read: Callable[[str, str], Any], feature: str, label: int) -> list[str]:
-    """The ids of the images of one class, and of those that are bad, so that these do not pass unseen."""
+    """Return the ids of the images of one class, and of the bad images, so that these do not pass unseen."""
 
     def wanted(name: str) -> bool:
         try:
@@ -324,7 +325,7 @@ def _of_class(names: list[str], read: Callable[[str, str], Any], feature: str, l
 class _TFRecords:
     """The examples in TFRecord files, by index.
 
-    Each is stored as its length (8 bytes, little-endian), a checksum of that (4), its bytes, and their checksum (4).
+    Each is stored as its length (8 bytes, little-endian), the length's checksum (4), its bytes, and their checksum (4).
     """
 
     def __init__(self, files: list[Any]) -> None:

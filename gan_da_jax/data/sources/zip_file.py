@@ -13,20 +13,20 @@ from gan_da_jax.data.sources.images import MAX_BYTES, Unreadable, shown, wanted
 from gan_da_jax.data.sources.source import Files, Source, path_exists
 from gan_da_jax.errors import UserError
 
-_PIECE = 4096  # bytes; LZMA makes 30 MB at the most of as many packed ones
+_PIECE = 4096  # bytes; LZMA makes at most 30 MB of this number of packed ones
 _BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError)
 
 
 @contextlib.contextmanager
 def opened(path: str) -> Iterator[Files]:
-    """Yields the images in the zip file `path`, each named as its entry.
+    """Yield the images in the zip file `path`, each named as its entry.
 
     Nothing is extracted to the disk, so an entry that points elsewhere ("../x.jpg") is a mere name. However much an
     entry unpacks to, at most MAX_BYTES of it are held. Hidden entries and `__MACOSX` are passed over. Of entries with
     the same name the last counts, as after unpacking.
 
     Raises:
-        UserError: no such file, no zip file, or no image in it.
+        UserError: there is no such file, it is no zip file, or no image is in it.
     """
     if not path:
         raise UserError("the path of the zip file of images is empty: give one")
@@ -60,7 +60,7 @@ def opened(path: str) -> Iterator[Files]:
                 raise Unreadable(f"{entry.file_size >> 20} MiB, more than {MAX_BYTES >> 20} MiB")
             try:
                 with lock, archive.open(entry) as file:
-                    # In pieces, which end at the stated size: at once, it would unpack whatever there is.
+                    # In pieces, which end at the stated size: at once, it would unpack all that there is.
                     return b"".join(iter(lambda: file.read(_PIECE), b""))
             except (*_BROKEN, NotImplementedError) as error:
                 raise Unreadable(f"corrupt in the zip file: {shown(error) or type(error).__name__}") from None

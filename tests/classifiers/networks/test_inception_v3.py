@@ -11,6 +11,7 @@ from PIL import Image
 from scipy import ndimage
 
 from gan_da_jax.classifiers.networks import inception_v3
+from gan_da_jax.classifiers.weights import folding
 from helpers import equations
 
 keras = pytest.importorskip("keras")
@@ -53,8 +54,12 @@ def test_a_folded_unit_is_convolution_and_batchnorm(monkeypatch, backend, kernel
     # A variance of the size of epsilon shows whether epsilon is the same.
     norm.set_weights([rng.normal(size=6), rng.normal(size=6), 10.0 ** rng.uniform(-4, 1, 6)])
     beta, moving_mean, moving_variance = norm.get_weights()
-    params = inception_v3.fold(
-        convolution.get_weights()[0], beta=beta, moving_mean=moving_mean, moving_variance=moving_variance
+    params = folding.fold(
+        convolution.get_weights()[0],
+        epsilon=inception_v3.EPSILON,
+        beta=beta,
+        moving_mean=moving_mean,
+        moving_variance=moving_variance,
     )
     found = inception_v3.convolve(x, params["kernel"], stride, padding) + params["bias"]
     np.testing.assert_allclose(found, norm(convolution(x), training=False), rtol=1e-5, atol=1e-4)
@@ -67,7 +72,9 @@ def test_a_scale_of_the_batchnorm_is_folded_too():
     norm(convolution(x))
     norm.set_weights([*rng.normal(size=(3, 4)), rng.uniform(0, 1, 4)])
     names = ("gamma", "beta", "moving_mean", "moving_variance")
-    params = inception_v3.fold(convolution.get_weights()[0], **dict(zip(names, norm.get_weights(), strict=True)))
+    params = folding.fold(
+        convolution.get_weights()[0], epsilon=inception_v3.EPSILON, **dict(zip(names, norm.get_weights(), strict=True))
+    )
     found = inception_v3.convolve(x, params["kernel"], 1, "VALID") + params["bias"]
     np.testing.assert_allclose(found, norm(convolution(x), training=False), rtol=1e-5, atol=1e-4)
 

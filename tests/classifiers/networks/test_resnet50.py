@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from gan_da_jax.classifiers.networks import resnet50
+from gan_da_jax.classifiers.weights import folding
 from helpers import equations
 
 keras = pytest.importorskip("keras")
@@ -25,7 +26,10 @@ def test_a_folded_unit_is_convolution_and_batchnorm(kernel, stride):
     convolution.set_weights([convolution.get_weights()[0], rng.normal(size=6)])
     # A variance of the size of epsilon shows whether epsilon is the same.
     norm.set_weights([*rng.normal(size=(3, 6)), 10.0 ** rng.uniform(-6, 1, 6)])
-    params = resnet50.fold(*convolution.get_weights(), *norm.get_weights())
+    names = ("gamma", "beta", "moving_mean", "moving_variance")
+    kernel_, bias = convolution.get_weights()
+    statistics = dict(zip(names, norm.get_weights(), strict=True))
+    params = folding.fold(kernel_, bias=bias, epsilon=resnet50.EPSILON, **statistics)
     assert {array.dtype for array in params.values()} == {np.dtype(np.float32)}
     unit = resnet50.Unit(6, kernel, stride)
     expected = np.asarray(norm(convolution(pad(x)), training=False))

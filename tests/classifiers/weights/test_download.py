@@ -188,11 +188,11 @@ def test_the_table_names_what_keras_publishes():
     pytest.importorskip("keras")
     from keras.src.applications import inception_v3, resnet
 
-    published = CLASSIFIERS["inception_v3"].published
+    published = CLASSIFIERS["inception_v3"].origin
     assert published.address == inception_v3.WEIGHTS_PATH
     with open(inception_v3.__file__) as source:
         assert f'file_hash="{published.hash.removeprefix("md5:")}"' in source.read()
-    published = CLASSIFIERS["resnet50"].published
+    published = CLASSIFIERS["resnet50"].origin
     file = "resnet50_weights_tf_dim_ordering_tf_kernels.h5"
     assert published.address == resnet.BASE_WEIGHTS_PATH + file
     assert published.hash == f"md5:{resnet.WEIGHTS_HASHES['resnet50'][0]}"

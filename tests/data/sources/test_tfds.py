@@ -501,7 +501,7 @@ def test_an_interrupted_command_ends_its_downloads(server, tmp_path, number):
     if number == signal.SIGKILL:
         assert process.wait(60) == -number
     else:
-        assert process.wait(60) == 1 and error.splitlines()[-1] == "interrupted; the same command continues"
+        assert process.wait(60) == 1 and error.splitlines()[-1] == "Interrupted. Run the same command again to resume."
 
 
 def test_a_process_that_is_killed_is_told_of(prepares, tmp_path, capfd):
