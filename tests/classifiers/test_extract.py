@@ -10,9 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_da_jax.classifiers import extract as features
-from gan_da_jax.classifiers import kept
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers import extract, kept, registry
 from gan_da_jax.files import io
 
 RNG = np.random.default_rng(0)
@@ -32,7 +30,7 @@ def forward(variables, x, taps):
 def classifier():
     rng = np.random.default_rng(1)
     variables = {name: rng.normal(0, 0.01, (48, n)).astype(np.float32) for name, n in (("first", 12), ("last", 5))}
-    return classifiers.Classifier(
+    return registry.Classifier(
         name="tiny",
         prepare=jax.jit(prepare),
         forward=forward,
@@ -55,9 +53,9 @@ TAPS = ("12", "logits")
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_images_of_any_sizes_come_out_in_order_whatever_the_batch(classifier, batch_size, monkeypatch):
     images = pictures(*[(6, 5)] * 9, (4, 4), (9, 3), *[(8, 8)] * 8)
-    monkeypatch.setattr(features, "batch_size", lambda: batch_size)
+    monkeypatch.setattr(extract, "batch_size", lambda: batch_size)
     done = []
-    found = features.extractor(classifier, TAPS)(iter(images), done.append)
+    found = extract.extractor(classifier, TAPS)(iter(images), done.append)
     assert sum(done) == len(images)
     for i, image in enumerate(images):
         alone = forward(classifier.variables, prepare(image[None]), TAPS)
@@ -67,13 +65,13 @@ def test_images_of_any_sizes_come_out_in_order_whatever_the_batch(classifier, ba
 
 
 def test_only_what_is_wanted_is_given(classifier):
-    assert features.extractor(classifier, ("logits",))(pictures((4, 4))).keys() == {"logits"}
+    assert extract.extractor(classifier, ("logits",))(pictures((4, 4))).keys() == {"logits"}
 
 
 @pytest.fixture
 def calls(monkeypatch):
     """How many images each extraction was given, where none was read from the cache."""
-    counts, own = [], features.extractor
+    counts, own = [], extract.extractor
 
     def extractor(classifier, taps):
         def extract(images, advance):
@@ -83,13 +81,13 @@ def calls(monkeypatch):
 
         return extract
 
-    monkeypatch.setattr(features, "extractor", extractor)
+    monkeypatch.setattr(extract, "extractor", extractor)
     return counts
 
 
 def run(classifier, images, taps=TAPS):
-    return features.features_of(
-        classifier, taps, features.see(lambda: iter(images)), title="images", cache=io.cache_dir()
+    return extract.features_of(
+        classifier, taps, extract.see(lambda: iter(images)), title="images", cache=io.cache_dir()
     )
 
 
@@ -131,7 +129,7 @@ def test_whatever_changes_features_changes_the_key(classifier, own_cache, calls,
         run(other, several, taps)
         assert calls == [len(several)] and len(list(own_cache.iterdir())) == number + 2
     for change in (
-        lambda: monkeypatch.setattr(features, "FORMAT", features.FORMAT + 1),
+        lambda: monkeypatch.setattr(extract, "FORMAT", extract.FORMAT + 1),
         lambda: monkeypatch.setattr(jax, "__version__", "0.0"),
         lambda: monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true"),
         lambda: monkeypatch.setattr(kept, "processor", lambda: "another"),
@@ -224,12 +222,12 @@ def test_images_are_read_once_and_held_as_far_as_they_fit(monkeypatch):
         reads.append(1)
         return iter(images)
 
-    seen = features.see(read)
+    seen = extract.see(read)
     for _ in range(2):
         np.testing.assert_equal(list(seen.read()), images)
     assert (len(reads), seen.count) == (1, 3)
-    monkeypatch.setattr(features, "HELD", sum(image.nbytes for image in images) - 1)
-    again = features.see(read)
+    monkeypatch.setattr(extract, "HELD", sum(image.nbytes for image in images) - 1)
+    again = extract.see(read)
     for _ in range(2):
         np.testing.assert_equal(list(again.read()), images)
     assert (len(reads), again.count, again.sha256) == (4, 3, seen.sha256)
@@ -238,18 +236,18 @@ def test_images_are_read_once_and_held_as_far_as_they_fit(monkeypatch):
 _ON_ONE_AND_EIGHT = """
 import sys
 import jax, numpy as np
-from gan_da_jax.classifiers import extract as features
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers import extract
+from gan_da_jax.classifiers import registry
 if len(sys.argv) > 3:
-    classifier, tap = classifiers.load("inception_v3_2015", sys.argv[3], taps=("192",)), "192"
-    features.batch_size = lambda: 2
+    classifier, tap = registry.load("inception_v3_2015", sys.argv[3], taps=("192",)), "192"
+    extract.batch_size = lambda: 2
 else:
-    classifier, tap = classifiers.load("faces_attributes", ""), "logits"
-    features.batch_size = lambda: 5
+    classifier, tap = registry.load("faces_attributes", ""), "logits"
+    extract.batch_size = lambda: 5
 assert jax.local_device_count() == int(sys.argv[1])
 rng = np.random.default_rng(0)
 images = [rng.integers(0, 256, (32 + i % 3, 40, 3), np.uint8) for i in range(19)]
-found = features.extractor(classifier, ("64", tap))(images)
+found = extract.extractor(classifier, ("64", tap))(images)
 np.savez(sys.argv[2], **found)
 """
 
@@ -262,7 +260,7 @@ def test_one_and_eight_devices_agree(network, tmp_path):
         pytest.skip(f"no weights in {shared} (GAN_DA_SHARED)")
     weights = [str(trunk)] if network == "inception_v3_2015" else []
     if not weights:
-        classifiers.load("faces_attributes", "")  # trained once, kept for both
+        registry.load("faces_attributes", "")  # trained once, kept for both
     for devices in (1, 8):
         subprocess.run(
             [sys.executable, "-c", _ON_ONE_AND_EIGHT, str(devices), f"{tmp_path}/{devices}.npz", *weights],

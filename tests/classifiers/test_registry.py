@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers import registry
 from gan_da_jax.data.sources import faces
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics.inception_score import inception_score
@@ -17,7 +17,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def classifier(cache):
-    return classifiers.load("faces_attributes", "")
+    return registry.load("faces_attributes", "")
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +62,12 @@ def test_logits_do_not_depend_on_the_batch(classifier, drawn):
 
 def test_the_second_load_finds_the_same_weights(classifier, monkeypatch):
     monkeypatch.setattr("gan_da_jax.classifiers.networks.faces_attributes.train", None)
-    again = classifiers.load("faces_attributes", "")
+    again = registry.load("faces_attributes", "")
     assert again.weights_sha256 == classifier.weights_sha256
     assert len(again.weights_sha256) == 64 and again.accuracy == classifier.accuracy
 
 
-@pytest.mark.parametrize("act", [classifiers.check, classifiers.load])
+@pytest.mark.parametrize("act", [registry.check, registry.load])
 @pytest.mark.parametrize(
     ("name", "weights", "reason"),
     [
@@ -85,18 +85,18 @@ def test_a_wrong_choice_is_named(act, name, weights, reason):
 def test_check_tells_where_weights_come_from_and_makes_nothing(monkeypatch, tmp_path):
     cache = tmp_path / "cache"
     monkeypatch.setenv("GAN_DA_CACHE", str(cache))
-    assert "trained" in classifiers.check("faces_attributes", "")
-    assert classifiers.CLASSIFIERS["inception_v3"].origin.address in classifiers.check("inception_v3", "")
+    assert "trained" in registry.check("faces_attributes", "")
+    assert registry.CLASSIFIERS["inception_v3"].origin.address in registry.check("inception_v3", "")
     assert not cache.exists()
     kept = cache / "weights" / "inception_v3_weights_tf_dim_ordering_tf_kernels.h5"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"")
-    assert classifiers.check("inception_v3", "") == str(kept)
-    assert classifiers.check("inception_v3", str(kept)) == str(kept)
+    assert registry.check("inception_v3", "") == str(kept)
+    assert registry.check("inception_v3", str(kept)) == str(kept)
 
 
 def test_a_file_that_holds_no_weights_is_refused(tmp_path):
     path = tmp_path / "x.h5"
     path.write_bytes(b"no weights")
     with pytest.raises(UserError, match="x.h5 is damaged or not a Keras weight file"):
-        classifiers.load("inception_v3", str(path))
+        registry.load("inception_v3", str(path))

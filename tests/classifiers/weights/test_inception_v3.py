@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import keras_files
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers import registry
 from gan_da_jax.classifiers.networks import inception_v3
 from gan_da_jax.classifiers.weights import inception_v3 as weights
 from gan_da_jax.errors import UserError
@@ -64,7 +64,7 @@ def folder(keras_model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def classifier(folder):
-    return classifiers.load("inception_v3", str(folder / "new.weights.h5"))
+    return registry.load("inception_v3", str(folder / "new.weights.h5"))
 
 
 @pytest.mark.parametrize("size", [32, 299, 400])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers import registry
 from gan_da_jax.classifiers.networks import inception_v3
 from gan_da_jax.classifiers.weights import inception_v3 as weights
 from gan_da_jax.errors import UserError
@@ -50,7 +50,7 @@ def path(name, tensors, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def classifier(name, path):
-    return classifiers.load(name, str(path))
+    return registry.load(name, str(path))
 
 
 @pytest.mark.parametrize("size", make.SIZES)
@@ -118,13 +118,13 @@ def test_a_part_of_the_network_serves_the_taps_that_it_reaches(name, golden, ten
     variables, reached, _ = weights.read_torch(path, NETWORKS[name])
     assert reached == taps
     if name == "inception_v3_2015" and units <= 5:
-        classifier = classifiers.load(name, str(path), taps)
+        classifier = registry.load(name, str(path), taps)
         found = classifier.apply(make.pictures((32, 32)), taps[-1:])
         assert found.keys() == {taps[-1]}
         np.testing.assert_allclose(found[taps[-1]], golden[f"{taps[-1]} 32x32"], rtol=1e-5, atol=1e-4)
         reason = f"do not reach 'logits'; they reach: {', '.join(taps)}"
         with pytest.raises(UserError, match=reason):
-            classifiers.load(name, str(path), ("logits",))
+            registry.load(name, str(path), ("logits",))
         with pytest.raises(UserError, match=reason):
             classifier.apply(make.pictures((32, 32)))
 
@@ -199,7 +199,7 @@ def test_real_features_tell_faces_from_dogs(name):
         pytest.skip(f"{trunk} is not there: set GAN_DA_SHARED to a folder that has weights/ and data/")
     if name != "inception_v3_2015":
         pytest.skip("the trunk is of the 2015 network")
-    classifier = classifiers.load(name, str(trunk), ("768",))
+    classifier = registry.load(name, str(trunk), ("768",))
     assert classifier.taps == ("64", "192", "768")
     features = []
     for folder in ("celeba_1000", "pomeranian_197"):

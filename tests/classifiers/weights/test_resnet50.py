@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import keras_files
-from gan_da_jax.classifiers import registry as classifiers
+from gan_da_jax.classifiers import registry
 from gan_da_jax.classifiers.networks import resnet50
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
@@ -57,7 +57,7 @@ def folder(keras_model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def classifier(folder):
-    return classifiers.load("resnet50", str(folder / "new.weights.h5"))
+    return registry.load("resnet50", str(folder / "new.weights.h5"))
 
 
 @pytest.mark.parametrize("size", [32, 128, 224, 299])
