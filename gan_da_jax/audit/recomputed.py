@@ -217,7 +217,7 @@ class Recomputed:
         if key not in self._scorers:
             originals = self._recorded.pool("originals", config.data.count)
             self._scorers[key] = scorer.CheckpointScorer.prepare(
-                config, originals, classifier, title=str(self._run), cache=self._cache
+                config, self._run.schedule, originals, classifier, title=str(self._run), cache=self._cache
             )
         return self._scorers[key]
 
