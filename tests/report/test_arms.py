@@ -29,7 +29,7 @@ def test_copies_and_other_settings_are_no_seeds(tmp_path, make_run, read_all):
     make_run(tmp_path / "b")
     make_run(tmp_path / "c", train={"batch_size": 32})
     make_run(tmp_path / "d", seed=1)
-    make_run(tmp_path / "e", seed=1, epochs=9)  # so many epochs are no repeat of fewer
+    make_run(tmp_path / "e", seed=1, epochs=9)  # more epochs are not a repeat of fewer
     arms, left_out = group(read_all(tmp_path))
     assert [(arm.label, [run.name for run in arm.runs]) for arm in arms] == [
         ("none", ["a", "d"]),
