@@ -17,7 +17,7 @@ if not (Path(__file__).parent / "configs").exists():  # in a clone they stand be
 
 
 def __getattr__(name: str) -> Any:
-    """Import the functions when they are first asked for: JAX takes seconds, and `gan-da --help` needs none of them."""
+    """Import the functions when they are first asked for: they import JAX, which takes seconds, and this package."""
     if name in __all__:
         from gan_da_jax import api
 

@@ -48,12 +48,14 @@ def score(
     Raises:
         UserError: the images, the weights or an option cannot be used.
     """
+    registry.check(classifier, weights, tap=tap or "")
     if splits < 1:
         raise UserError(f"splits is {splits}; it must be at least 1")
+    if tap is not None and reference is None:
+        raise UserError(f"tap={tap} is the layer that is compared: give a reference, or leave it out")
     with contextlib.ExitStack() as stack:
-        seen = [None if each is None else _seen(each, stack) for each in (images, reference)]
-        own, other = seen
-        assert own is not None
+        own = _seen(images, stack)
+        other = None if reference is None else _seen(reference, stack)
         network = registry.load(classifier, weights)
         found, _ = any_images.score(own, other, classifier=network, tap=tap, splits=splits)
     return found
@@ -127,8 +129,12 @@ def sample(run: Run, count: int = 64, *, seed: int = 0, step: int | None = None)
     saved = run.saved()
     if count < 1:
         raise UserError(f"count is {count}; it must be at least 1")
-    if not saved or step not in (None, *saved):
-        raise UserError(f"{run} has no checkpoint {'' if step is None else step}; it has: {saved}")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed is {seed}; it must be at least 0 and below 2**32")
+    if not saved:
+        raise UserError(f"{run} has no checkpoint: train the run first")
+    if step not in (None, *saved):
+        raise UserError(f"{run} has no checkpoint {step}; it has the checkpoints {', '.join(map(str, saved))}")
     state = run.trained_state(saved[-1] if step is None else step)
     latents = sampling.latents(seed=seed, stream="sample", count=count, latent_dim=run.config.model.latent_dim)
     return sampling.sampler(run.network)(gan.shown(state), latents)

@@ -84,7 +84,7 @@ def _help_of(name: str, verb: Verb) -> str:
     return "\n".join(lines)
 
 
-_VALUES = {"config": "=FILE.py", "folder": "=PATH", "file": "=FILE", "text": "=TEXT", "number": "=N", "switch": ""}
+_VALUES = {"config": "=FILE.py", "path": "=PATH", "file": "=FILE", "text": "=TEXT", "number": "=N", "switch": ""}
 
 
 def _verb(arguments: list[str]) -> Verb:
@@ -147,12 +147,12 @@ def _parse(name: str, verb: Verb, arguments: list[str]) -> dict[str, Any]:
 
 
 def _value(flag: Flag, value: Any) -> Any:
-    if flag.kind not in ("folder", "file") or not value:
+    if flag.kind not in ("path", "file") or not value:
         return value
     path = os.path.expanduser(value)
     if path.startswith("~"):
         raise UserError(f"--{flag.name}={path}: there is no such home folder; write ./{path} if that is its name")
-    return Path(path) if flag.kind == "folder" else path
+    return Path(path) if flag.kind == "path" else path
 
 
 def _locate(argument: str) -> str:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The wheel as a user installs it: without the clone, PyTorch and TensorFlow, in an empty folder. Its files are those of the
-# clone, its command plans a study, and the tests pass: all but those below. PYTHON may be set.
+# The wheel as a user installs it: without the clone, PyTorch and TensorFlow, in an empty folder. Its files are the clone's,
+# its command plans a study, and the tests pass, but for the ones named below. PYTHON may be set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 clone=$PWD

@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items):
 def cache(tmp_path_factory):
     """Downloads, trained classifiers and compiled programs of the tests stay apart from the user's own."""
     base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # that of all test processes
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # by all test processes
     os.environ["GAN_DA_CACHE"] = os.environ.get("GAN_DA_TEST_CACHE") or str(shared / "cache")
 
 
@@ -67,7 +67,7 @@ def _make_run(
     With the level None the classifier's weights end before its last layer. FID falls towards `distance`; without one,
     there are too few images for it. `leakage` is the share that each op's meter reads (None: it is blind), `memorised`
     the share of near copies, both plus a draw of the seed; `probabilities` the number of classes whose probabilities
-    are written for each sample; `train` changes fields of the config, `extra` those of each row of scores.
+    are written for each sample; `train` changes fields of the config, `extra` changes fields of each row of scores.
     """
     rng = np.random.default_rng([seed, count, sum(policy.encode())])
     ops = [op.partition("(")[0] for op in policy.split("+")] if policy != "none" else []

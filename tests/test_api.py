@@ -75,6 +75,10 @@ def test_samples_depend_on_their_seed_alone(workdir):
     assert (gan_da_jax.sample(run, 5, step=first) != images).any() and first < run.saved()[-1]
 
 
+def untrained(run):
+    return type(run)(run.config, run.workdir / "nowhere")
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
@@ -83,12 +87,17 @@ def test_samples_depend_on_their_seed_alone(workdir):
         (lambda run: gan_da_jax.apply("hfilp", np.zeros((1, 4, 4, 3), np.uint8)), "did you mean hflip?"),
         (lambda run: gan_da_jax.apply("hflip", np.zeros((1, 4, 4, 3))), "must be uint8 [n, H, W, 3]"),
         (lambda run: gan_da_jax.score(np.zeros((0, 4, 4, 3), np.uint8)), "must be uint8 [n, H, W, 3]"),
-        (lambda run: gan_da_jax.score("nowhere"), "nowhere does not exist"),
+        (lambda run: gan_da_jax.score("nowhere", classifier="faces_attributes"), "nowhere does not exist"),
+        (lambda run: gan_da_jax.score("nowhere", classifier="faces"), "there is no classifier 'faces'"),
+        (lambda run: gan_da_jax.score("nowhere", "nowhere", tap="3"), "has no tap '3'"),
+        (lambda run: gan_da_jax.score("nowhere", tap="64"), "tap=64 is the layer that is compared: give a reference"),
         (lambda run: gan_da_jax.score(np.zeros((1, 4, 4, 3), np.uint8), splits=0), "splits is 0; it must be"),
         (lambda run: gan_da_jax.score(np.zeros((1, 4, 4, 3), np.uint8), classifier="resnet"), "resnet50"),
         (lambda run: gan_da_jax.load_run("nowhere"), "is this the workdir of a run?"),
         (lambda run: gan_da_jax.sample(run, 0), "count is 0; it must be at least 1"),
-        (lambda run: gan_da_jax.sample(run, step=3), "has no checkpoint 3"),
+        (lambda run: gan_da_jax.sample(run, seed=-1), "seed is -1; it must be at least 0"),
+        (lambda run: gan_da_jax.sample(run, step=3), "has no checkpoint 3; it has the checkpoints "),
+        (lambda run: gan_da_jax.sample(untrained(run)), "has no checkpoint: train the run first"),
     ],
 )
 def test_what_cannot_be_is_refused_with_one_line(call, says, workdir):

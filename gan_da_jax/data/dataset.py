@@ -14,6 +14,16 @@ from gan_da_jax.files import io, schemas
 POOLS = ("originals", "generated", "more")
 
 
+def manifest_file(folder: Path) -> Path:
+    """Return the manifest of a data set's folder; where it is there, the data set is complete."""
+    return folder / "manifest.json"
+
+
+def pool_file(folder: Path, name: str) -> Path:
+    """Return the file of the images of a pool, one of `POOLS`."""
+    return folder / f"{name}.npy"
+
+
 def images(parts: Sequence[policy.Part], draws: Sequence[policy.Draw], pools: Mapping[str, np.ndarray]) -> np.ndarray:
     """Make the data set, on the host: it may be larger than the device's memory.
 
@@ -88,8 +98,8 @@ def build(
 
 
 def read(folder: Path) -> dict:
-    """Read `manifest.json` of a data set's folder; a `UserError` if it is absent or of another form."""
-    path = folder / "manifest.json"
+    """Read the manifest of a data set's folder; a `UserError` if it is absent or of another form."""
+    path = manifest_file(folder)
     manifest = io.read_json(path)
     if not isinstance(manifest, dict) or manifest.get("format") != 1:
         raise UserError(f"{path} is not a manifest of format 1: prepare the data set again in a new workdir")
@@ -100,7 +110,7 @@ def read(folder: Path) -> dict:
 def originals(folder: Path) -> np.ndarray:
     """Read the originals of a prepared data set, uint8 [n, S, S, 3], and check their hashes; UserError as in `load`."""
     rows = [row for row in read(folder)["records"] if row["op"] == "original"]
-    pixels = io.load_array(folder / "originals.npy")
+    pixels = io.load_array(pool_file(folder, "originals"))
     _require_same(folder, pixels, rows)
     return pixels
 
@@ -109,7 +119,7 @@ def load(folder: Path) -> tuple[dict, np.ndarray]:
     """Make the images of a prepared data set and check them by their hashes.
 
     Args:
-        folder: the folder that holds `manifest.json` and `originals.npy`.
+        folder: the folder of the data set.
 
     Returns:
         The manifest, and the images uint8 [n, S, S, 3], on the host; originals alone stay in their file and are read as
@@ -122,7 +132,7 @@ def load(folder: Path) -> tuple[dict, np.ndarray]:
     try:
         draws = [policy.Draw(row["op"], row["source_index"]) for row in manifest["records"] if row["op"] != "original"]
         needed = {"originals"} | {augment.OPS[op].pool for op, _ in draws}
-        pools = {pool: io.map_array(folder / f"{pool}.npy") for pool in POOLS if pool in needed}
+        pools = {pool: io.map_array(pool_file(folder, pool)) for pool in POOLS if pool in needed}
         pixels = images(policy.parse(manifest["policy"]), draws, pools)
     except (KeyError, TypeError, IndexError, ValueError):
         raise _not_as_described(folder) from None

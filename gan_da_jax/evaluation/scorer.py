@@ -18,9 +18,10 @@ from gan_da_jax.files import io
 from gan_da_jax.metrics import classes, scores
 from gan_da_jax.metrics.measure import Reference
 from gan_da_jax.metrics.memorisation import Nearest
-from gan_da_jax.runs import networks, schedule
+from gan_da_jax.runs import networks
 from gan_da_jax.runs.config import wanted_classes
 from gan_da_jax.runs.folder import certainty_name, memorisation_name, probabilities_name
+from gan_da_jax.runs.schedule import Schedule
 from gan_da_jax.training import sampling
 
 # A line of scores.jsonl, and the files that belong to it: their bytes by their names within the run's folder.
@@ -46,6 +47,7 @@ class CheckpointScorer:
 
     Attributes:
         config: the run's.
+        schedule: the run's.
         classifier: its weights reach the tap of the config.
         originals: uint8 [n, S, S, 3].
         features: of the originals, float32 [n, d] by tap.
@@ -58,6 +60,7 @@ class CheckpointScorer:
     """
 
     config: ConfigDict
+    schedule: Schedule
     classifier: Classifier
     originals: np.ndarray
     features: dict[str, np.ndarray]
@@ -72,6 +75,7 @@ class CheckpointScorer:
     def prepare(
         cls,
         config: ConfigDict,
+        schedule: Schedule,
         originals: np.ndarray,
         classifier: Classifier,
         *,
@@ -84,6 +88,7 @@ class CheckpointScorer:
 
         Args:
             config: the run's.
+            schedule: the run's.
             originals: uint8 [n, S, S, 3].
             classifier: as `registry.load` gives it; its weights reach the tap of the config.
             title: of the work, for people.
@@ -101,6 +106,7 @@ class CheckpointScorer:
         of_tap, variants = features[asked["tap"]], _variants(originals, config.augment.policy)
         return cls(
             config=config,
+            schedule=schedule,
             classifier=classifier,
             originals=originals,
             features=features,
@@ -141,7 +147,7 @@ class CheckpointScorer:
             copies,
             self.of_real,
         )
-        row = schedule.of(config).position(step) | {"repeat": repeat} | asked
+        row = self.schedule.position(step) | {"repeat": repeat} | asked
         for part in parts:
             row |= part
         row["real_images"] = len(self.originals)

@@ -52,7 +52,7 @@ def evaluate(run: Run) -> Iterator[str]:
         yield f"{run}: all checkpoints are scored already"
         return
 
-    checkpoints = scorer.CheckpointScorer.prepare(run.config, originals, classifier, title=str(run))
+    checkpoints = scorer.CheckpointScorer.prepare(run.config, run.schedule, originals, classifier, title=str(run))
     machine = run.visit()
     with Progress(f"{run}: scores", total=len(todo) * settings.samples) as progress:
         for step in dict.fromkeys(step for step, _ in todo):

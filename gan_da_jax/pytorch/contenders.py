@@ -115,13 +115,10 @@ def score(*, images: np.ndarray, seconds: float) -> Iterator[Any]:
     network = inception_v3.ORIGINAL
     variables = jax.jit(network.init)(jax.random.key(0), np.zeros((1, inception_v3.SIZE, inception_v3.SIZE, 3)))
 
-    def forward(variables, images, taps):
-        return network.apply(variables, images, taps)
-
     classifier = Classifier(
         name="inception_v3_2015",
         prepare=inception_v3.prepare_2015,
-        forward=forward,
+        forward=network.apply,
         variables=variables,
         taps=network.taps,
         default_tap="2048",

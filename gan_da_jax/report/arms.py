@@ -10,14 +10,10 @@ from gan_da_jax.metrics.columns import Row, catalogue, value
 from gan_da_jax.metrics.measure import Score
 from gan_da_jax.metrics.over_seeds import choose, join
 from gan_da_jax.runs.arm import Arm
-from gan_da_jax.runs.config import flat_with_defaults
+from gan_da_jax.runs.config import flat_with_defaults, is_free
 from gan_da_jax.runs.read import RecordedRun, pooled
 
-# Config fields in which repeats of one arm may differ: those that name the arm and its seed, and those that leave the
-# training as it is, bit for bit. A field in no such list, one that comes later too, makes another arm.
-NAMING = ("augment.policy", "augment.count", "seed")
-WITHOUT_EFFECT = ("augment.generator", "data.resident_mb", "train.checkpoint_every", "train.keep")
-WITHOUT_EFFECT_BELOW = ("evaluate.", "study.")
+NAMING = ("augment.policy", "augment.count", "seed")  # the config fields that say which arm and repeat a run is
 
 NETWORKS = {"dcgan": "DCGAN"}  # what people call a network, where it is not `model.name`
 
@@ -216,7 +212,7 @@ def _settings(runs: list[RecordedRun]) -> list[dict[str, Any]]:
 
 
 def _is_setting(field: str) -> bool:
-    return field not in NAMING + WITHOUT_EFFECT and not field.startswith(WITHOUT_EFFECT_BELOW)
+    return field not in NAMING and not is_free(field)
 
 
 def differing(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -133,7 +133,7 @@ def _missing(board: Board) -> list[dict[str, Any]]:
             for field, reason in row["reasons"].items():
                 if field in labels:
                     one = found.setdefault(reason, {"fields": {}, "arms": {}})
-                    one["fields"][labels[field]] = one["arms"][standing.arm.label] = True
+                    one["fields"][labels[field]] = one["arms"][standing.arm.as_arm] = True
     return [
         {
             "reason": reason,

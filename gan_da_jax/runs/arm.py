@@ -12,7 +12,7 @@ from gan_da_jax.errors import UserError
 from gan_da_jax.runs.config import augmented_count
 
 
-@dataclasses.dataclass(frozen=True, order=True)
+@dataclasses.dataclass(frozen=True)
 class Arm:
     """One arm of a study, as in `hflip@1000`; `none` is training on the originals alone.
 

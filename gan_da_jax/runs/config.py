@@ -18,18 +18,13 @@ from gan_da_jax.errors import UserError, did_you_mean
 from gan_da_jax.gan import LOSSES, NETWORKS
 from gan_da_jax.metrics import classes
 
-# Fields that say how to look at a run or where its images lie, and how long to train. They leave what is trained as it
-# is, bit for bit, so they may differ when the same workdir is used again; but generated images come from a GAN that was
-# trained as long.
-FREE_FIELDS = (
-    "data.resident_mb",
-    "train.checkpoint_every",
-    "train.keep",
-    "evaluate.",
-    "augment.generator",
-    "study.",
-)
-BUDGET_FIELDS = ("train.epochs", "train.kimg")
+# Fields, and groups of fields, that say how to look at a run or how it uses the machine: what is trained is the same,
+# bit for bit, whatever they are. A later field that is in no such list makes another run and another arm.
+_FREE_FIELDS = ("augment.generator", "data.resident_mb", "train.checkpoint_every", "train.keep")
+_FREE_GROUPS = ("evaluate.", "study.")
+# These may differ when the same workdir is used again, but not where there are generated images, which come from a GAN
+# that was trained as long.
+_BUDGET_FIELDS = ("train.epochs", "train.kimg")
 
 
 class Range(NamedTuple):
@@ -225,17 +220,22 @@ def restored(config: dict) -> ConfigDict:
     return found
 
 
+def is_free(name: str) -> bool:
+    """Tell whether a field, as in `train.keep`, leaves what is trained as it is."""
+    return name in _FREE_FIELDS or name.startswith(_FREE_GROUPS)
+
+
 def differences(old: dict, new: dict) -> list[str]:
     """Name the fields that differ between two configs and make another run, as in `seed (0, now 1)`."""
     before, after = flat_with_defaults(old), dict(flatten(new))
     if before.get("augment.policy") == after.get("augment.policy") == "none":
         before["augment.count"] = after["augment.count"]  # of no effect
     generated = any(part.op == "generated" for part in policy.parse(str(after.get("augment.policy", "none"))))
-    free = FREE_FIELDS if generated else FREE_FIELDS + BUDGET_FIELDS
+    budget = () if generated else _BUDGET_FIELDS
     return [
         f"{name} ({before.get(name)!r}, now {after.get(name)!r})"
         for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name) and not name.startswith(free)
+        if before.get(name) != after.get(name) and not is_free(name) and name not in budget
     ]
 
 

@@ -1,4 +1,7 @@
-"""A run: its config, and the folder that belongs to it. The only file that knows the names of a run's files."""
+"""A run: its config, and the folder that belongs to it. It alone knows the names of a run's files.
+
+Only the names inside the folder of the data set are `data.dataset`'s.
+"""
 
 import contextlib
 import fcntl
@@ -11,6 +14,7 @@ from typing import Any, Self
 from ml_collections import ConfigDict
 
 from gan_da_jax import gan
+from gan_da_jax.data import dataset
 from gan_da_jax.devices import parallel
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import checkpoint, io, schemas
@@ -43,7 +47,7 @@ class Folder:
         self.workdir = workdir
         self.config_json = workdir / "config.json"
         self.dataset = workdir / "dataset"
-        self.manifest = self.dataset / "manifest.json"
+        self.manifest = dataset.manifest_file(self.dataset)
         self.preview = self.dataset / "preview.png"
         self.checkpoints = workdir / "checkpoints"
         self.metrics = workdir / "metrics.jsonl"
@@ -70,7 +74,7 @@ class Folder:
 
     def pool(self, name: str) -> Path:
         """Return the file of the images of a pool, such as `originals`."""
-        return self.dataset / f"{name}.npy"
+        return dataset.pool_file(self.dataset, name)
 
     def sample_grids(self) -> dict[int, Path]:
         """Find the sample grids of checkpoints, by their steps, ascending."""
@@ -79,7 +83,7 @@ class Folder:
 
     def noted_states(self) -> dict[int, str]:
         """Read the hash of the state at each checkpoint that metrics.jsonl notes, by its step."""
-        return {row["step"]: row["state_sha256"] for row in io.read_jsonl(self.metrics) if "state_sha256" in row}
+        return {row.get("step"): row["state_sha256"] for row in io.read_jsonl(self.metrics) if "state_sha256" in row}
 
     @contextlib.contextmanager
     def alone(self, *, wait: bool = False, name: str = ".lock") -> Iterator[None]:

@@ -176,6 +176,6 @@ VERB = Verb(
     needs=(WORKDIR,),
     takes=(
         Flag("step", "The checkpoint to train from again; 0: the start.", "number"),
-        Flag("bundle", "A .zip file for others to repeat the audit with.", "folder"),
+        Flag("bundle", "A .zip file for others to repeat the audit with.", "path"),
     ),
 )

@@ -189,7 +189,7 @@ def _train_torch(ours: Run, run: Run) -> Iterator[str]:
     config, total = run.config, run.schedule.steps
     with run.alone():
         if not run.prepared:
-            _copy(ours.dataset, run.dataset)
+            _copy_dataset(ours, run)
         run.claim()
         state = run.newest_state()
         if state is not None and int(state.step) >= total:
@@ -206,11 +206,10 @@ def _train_torch(ours: Run, run: Run) -> Iterator[str]:
             record(run, steps, state, requests, note={"trained_by": dcgan.describe()["name"]})
 
 
-def _copy(old: Path, place: Path) -> None:
-    """Copy the folder of a data set; its manifest, which makes it complete, comes last."""
-    place.mkdir(parents=True, exist_ok=True)
-    for file in sorted(old.iterdir(), key=lambda file: file.name == "manifest.json"):
-        with io.atomic(place / file.name) as temporary:
+def _copy_dataset(old: Run, new: Run) -> None:
+    """Copy the data set of a run to another one; its manifest, which makes it complete, comes last."""
+    for file in sorted(old.dataset.iterdir(), key=lambda file: file == old.manifest):
+        with io.atomic(new.dataset / file.name) as temporary:
             shutil.copyfile(file, temporary)
 
 

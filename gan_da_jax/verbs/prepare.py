@@ -27,5 +27,5 @@ VERB = Verb(
     "source -> originals + manifest; --export=DIR also writes every image",
     main,
     needs=(CONFIG, WORKDIR),
-    takes=(Flag("export", "An empty folder for every image of the data set as a PNG file.", "folder"),),
+    takes=(Flag("export", "An empty folder for every image of the data set as a PNG file.", "path"),),
 )

@@ -10,7 +10,7 @@ class Flag(NamedTuple):
     Attributes:
         name: as after the two dashes, and the keyword argument of a verb's function.
         help: what it is for, in one line.
-        kind: `text`, `number` (whole), `switch`, `folder` (a `pathlib.Path`), `file` (a str), or `config`.
+        kind: `text`, `number` (whole), `switch`, `path` (a `pathlib.Path`), `file` (a str), or `config`.
         example: how it is given, for messages.
     """
 
@@ -39,7 +39,7 @@ class Verb(NamedTuple):
 
 
 CONFIG = Flag("config", "Config file, as in configs/quickstart.py.", "config", "--config=configs/quickstart.py")
-WORKDIR = Flag("workdir", "The folder of the run or study.", "folder", "--workdir=DIR")
+WORKDIR = Flag("workdir", "The folder of the run or study.", "path", "--workdir=DIR")
 DRY_RUN = Flag("dry_run", "Check everything, print the plan, stop.", "switch")
 
 # Of the verbs that several processes can do together.

@@ -115,7 +115,7 @@ def step_flops(size: int, width: int, batch: int) -> float:
     """The floating-point operations of a step's convolutions as they are defined; faster forms need fewer.
 
     A generator's layer runs forward once a step, a discriminator's three times. Gradients of kernels are taken once and
-    twice, those of inputs once and three times, except what nobody needs: of the latents, and of the images in the
+    twice, gradients of inputs once and three times, except what nobody needs: of the latents, and of the images in the
     discriminator's own step.
     """
     maps = channels(size, width)
@@ -148,7 +148,7 @@ def peak_tflops(flags: argparse.Namespace, device: str) -> tuple[float, str]:
     for name, (bfloat16, float32) in PEAKS.items():
         if name in device:
             return bfloat16 if flags.dtype == "bfloat16" else float32, "by the chip's data sheet"
-    return float(ask(PRODUCT.format(dtype=flags.dtype))), "that of a product of large matrices"
+    return float(ask(PRODUCT.format(dtype=flags.dtype))), "as a product of large matrices reaches"
 
 
 def train(flags: argparse.Namespace) -> tuple[list[Row], str]:

@@ -30,7 +30,7 @@ def read(path):
     return found[0]
 
 
-# In the order in which they are to come: that of the bytes of their paths.
+# In the order in which they must come: by the bytes of their paths.
 NAMES = ("10.png", "9.png", "B.PNG", "a-b.png", "a/2.png", "b.png", "ä.png")
 
 

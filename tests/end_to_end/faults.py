@@ -27,7 +27,7 @@ from gan_da_jax.runs import networks
 from gan_da_jax.training import loop, sampling
 
 FEW = helpers.SCORED | {"train.epochs": 10, "train.keep": 2}
-# Each is a command, and the commands before it. That of train drops lines, and checkpoints that are not planned.
+# Each is a command, and the commands before it. `train` drops lines, and checkpoints that are not planned.
 SCENARIOS = {
     "prepare": ([], ("prepare", {})),
     "train": ([("train", {"train.epochs": 2})], ("train", {"train.epochs": 3, "train.checkpoint_every": 3})),
@@ -71,7 +71,7 @@ def visible(workdir: Path) -> dict[str, object]:
 
 
 def torn(now: dict, old: dict, new: dict) -> list[str]:
-    """The names of what is neither as it was nor as it is to be; of lines, any number may be there yet."""
+    """The names of what is neither as it was nor as it must become; of lines, any number may be there yet."""
 
     def fits(name: str) -> bool:
         versions = [found[name] for found in (old, new) if name in found]

@@ -89,7 +89,7 @@ def sizes(workdir: Path) -> dict[str, int]:
 
 
 def stop(pid: int, workdir: Path, number: int, *, delay: float, saving: bool) -> int:
-    """Sends a signal after a delay, counted from the start or from that of the next save; returns the exit status."""
+    """Sends a signal after a delay from now on, or from the start of the next save on; returns the exit status."""
     before = sizes(workdir)
     while saving:
         if (status := end(pid)) is not None:

@@ -388,7 +388,7 @@ ZIPS = {
 
 
 def many(tmp_path: Path, count: int) -> Path:
-    """A zip file of so many entries, all of which lie at the same place."""
+    """A zip file of `count` entries, all of which lie at the same place."""
     one = zipped(tmp_path, image__jpg=b"").read_bytes()
     start, end = one.index(b"PK\x01\x02"), one.index(b"PK\x05\x06")
     rows = b"".join(one[start : end - 9] + b"%05d.jpg" % number for number in range(count))
@@ -579,7 +579,7 @@ def contents(place: Path) -> dict[str, bytes | None]:
 
 
 def refused(arguments: list[str], says: list[str], place: Path, capsys) -> None:
-    """Runs a command that is to be refused, with one line that has these words, and without anything written."""
+    """Runs a command that must be refused, with one line that has these words, and without anything written."""
     sys.modules.pop("config_config", None)  # where ml_collections keeps the config file loaded last
     before = contents(place)
     assert main(arguments) == 2

@@ -129,7 +129,7 @@ def test_a_stop_or_the_end_of_one_process_ends_all_and_the_job_continues(start, 
 
     started = begin()
     wait_for(lambda: steps(workdir), started)
-    started[1].process.terminate()  # as when one host is to be given back
+    started[1].process.terminate()  # as when a scheduler takes one host back
     statuses, out, errors = zip(*(one.end() for one in started), strict=True)
     assert statuses == (1, 1), errors
     assert "steps of 8 images" in out[0] and str(workdir) not in out[1]  # process 0 tells of the work

@@ -80,7 +80,7 @@ class Means(nn.Module):
 
 
 def read_means(path):
-    io.load_array(path)  # the file must be there, as that of any other network
+    io.load_array(path)  # the file must be there, as for any other network
     return Weights({"params": {"scale": np.ones(27, np.float32)}}, ("27",))
 
 

@@ -14,7 +14,7 @@ from gan_da_jax.evaluation.scorer import CheckpointScorer
 from gan_da_jax.files import io, schemas
 from gan_da_jax.main import main
 from gan_da_jax.metrics import columns
-from gan_da_jax.runs import networks
+from gan_da_jax.runs import networks, schedule
 
 LOGITS = {"inception_score", "inception_score_1", "inception_score_1_interval", "classes"}
 
@@ -60,7 +60,7 @@ def config():
 def test_a_network_without_logits_gives_distances_and_says_why_there_is_no_inception_score(backbone, config):
     originals = faces.render(0, np.arange(9), 32)[0]
     classifier = registry.load("means", "")
-    scorer = CheckpointScorer.prepare(config, originals, classifier, title="here")
+    scorer = CheckpointScorer.prepare(config, schedule.of(config), originals, classifier, title="here")
     state = networks.initial_state(config)
     row, files = scorer.score(gan.shown(state), 8, 0, lambda count: None)
     schemas.require(io.seal(row), schemas.SCORES, "here")

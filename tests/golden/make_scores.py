@@ -33,7 +33,7 @@ def pictures(name):
         sizes = np.random.Generator(np.random.PCG64(0)).integers(32, 299, (len(images), 2), endpoint=True)
         images = [image.resize(size, Image.Resampling.NEAREST) for image, size in zip(images, sizes, strict=True)]
         images[:4] = (image.convert(mode) for image, mode in zip(images, ("L", "P", "RGBA", "1"), strict=False))
-    # Without leading zeros, and in capitals too: the order of the files is not that of the numbers.
+    # Without leading zeros, and in capitals too: the files are in another order than the numbers.
     return {f"{'aB'[i % 2]}{i}.png": image for i, image in enumerate(images)}
 
 

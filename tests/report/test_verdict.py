@@ -21,7 +21,7 @@ def sentences(read_all):
 
 @pytest.fixture
 def make(tmp_path, make_run):
-    """A function that writes runs of arms: policy -> settings of `make_run`, each with so many seeds."""
+    """A function that writes runs of arms: policy -> settings of `make_run`, each with this number of seeds."""
 
     def make(seeds, **arms):
         for policy, changes in arms.items():

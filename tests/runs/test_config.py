@@ -107,5 +107,11 @@ def test_fields_that_came_later_have_their_defaults():
         "model.name ('dcgan', now 'another')",
         "train.loss ('dcgan', now 'another')",
     ]
+    later = default.get_config().to_dict()
+    later["train"] |= {"keep": 7, "keep_best": 7, "kimg_of_warmup": 7}
+    assert config.differences(old, later) == [
+        "train.keep_best (None, now 7)",
+        "train.kimg_of_warmup (None, now 7)",
+    ]
     restored = config.restored(old)
     assert (restored.model.name, restored.train.loss) == ("dcgan", "dcgan")

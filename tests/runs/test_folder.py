@@ -1,7 +1,7 @@
 import pytest
 
 from gan_da_jax.files import checkpoint, io
-from gan_da_jax.runs.folder import Run
+from gan_da_jax.runs.folder import Folder, Run
 from helpers import configured
 
 
@@ -48,3 +48,9 @@ def test_checkpoints_of_interruptions_go_once_a_planned_one_is_later(tmp_path, s
 def test_of_scored_checkpoints_the_newest_and_the_best_are_kept(tmp_path, saved, scored, keep, best, stay):
     assert retained(tmp_path, saved, scored=scored, keep=keep, best=best) == stay
     assert len(list((tmp_path / "samples").iterdir())) == len(saved)  # pictures stay
+
+
+def test_a_line_that_lacks_its_step_notes_no_checkpoint(tmp_path):
+    folder = Folder(tmp_path)
+    io.write_jsonl(folder.metrics, [{"state_sha256": "a"}, {"step": 4, "state_sha256": "b"}, {"step": 8}])
+    assert [step for step in (4, 8) if step in folder.noted_states()] == [4]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import gan_da_jax
 from gan_da_jax.audit import bundle as bundles
 from gan_da_jax.classifiers import registry as classifiers
 from gan_da_jax.devices import parallel
@@ -480,6 +481,31 @@ def test_elsewhere_numbers_may_differ_by_a_tolerance_and_it_says_where(copy, cap
     reseal(copy / RUN)
     assert main(["audit", f"--workdir={copy / RUN}", "--step=0"]) == 1
     assert "generator_loss is 5.0" in capsys.readouterr().err
+
+
+def made_by_version(run: Path, version: str) -> None:
+    """Makes a run look as if another version of the package had made it, in the same environment otherwise."""
+    before = environment.digest(next(iter(environment.recorded(io.read_json(run / "config.json")).values())))
+    edit(run / "config.json", lambda config: config["versions"].update(gan_da_jax=version))
+    after = environment.digest(next(iter(environment.recorded(io.read_json(run / "config.json")).values())))
+    for name in ("metrics.jsonl", "scores.jsonl"):
+        text = (run / name).read_text()
+        assert before in text
+        (run / name).write_text(text.replace(before, after))
+
+
+def drop_what_came_later(rows: list[dict]) -> None:
+    for row in rows:
+        del row["coverage"], row["leakage"]["vflip"]
+
+
+@pytest.mark.parametrize(("version", "status"), [("0.0.1", 0), (gan_da_jax.__version__, 1)])
+def test_scores_and_meters_that_came_later_do_not_make_old_lines_wrong(copy, capsys, version, status):
+    made_by_version(copy / RUN, version)
+    edit_lines(copy / RUN / "scores.jsonl", drop_what_came_later)
+    reseal(copy / RUN)
+    assert main(["audit", f"--workdir={copy / RUN}", "--step=0"]) == status
+    assert ("coverage is None, again " in capsys.readouterr().err) == (status == 1)
 
 
 def test_elsewhere_the_state_of_another_training_is_named(copy, capsys, monkeypatch):

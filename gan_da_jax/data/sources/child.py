@@ -30,7 +30,7 @@ def call(module: str, function: str, **arguments: Any) -> None:
     """
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
     process = subprocess.Popen(
-        [sys.executable, "-c", f"from {__name__} import answer; answer()"],
+        [sys.executable, "-P", "-c", f"from {__name__} import answer; answer()"],
         env=os.environ | {"PYTHONPATH": paths},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -4,6 +4,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from gan_da_jax.classifiers.registry import CLASSIFIERS
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.metrics.columns import written
@@ -223,6 +224,26 @@ def test_arm_without_the_leading_score_keeps_its_row_and_its_reason(tmp_path, ma
     found = page_of(tmp_path)
     assert any("".join(row.split()).startswith("hflip@20|0|4|4.096||–||–|") for row in found.rows)
     assert "Not computed for hflip@20: Inception Score;" in found.text
+
+
+def test_the_arm_none_is_never_a_bare_word(tmp_path, make_run, page_of):
+    make_run(tmp_path / "a", level=None, distance=20.0)
+    make_run(tmp_path / "b", distance=30.0, policy="hflip", count=20)
+    found = page_of(tmp_path)
+    assert "Not computed for the arm none: Inception Score;" in found.text
+    assert "Not computed for the arm <code>none</code>: Inception" in found.html
+    spoken = [text for _, attributes in found.tags for text in map(attributes.get, ("alt", "aria-label")) if text]
+    assert not [text for text in spoken if re.search(r"(?<!`)\bnone\b", text)]
+
+
+def test_the_best_checkpoints_are_chosen_by_what_the_network_calls_its_distance(
+    tmp_path, make_run, page_of, monkeypatch
+):
+    entry = CLASSIFIERS["faces_attributes"]._replace(distance="FD-faces")
+    monkeypatch.setitem(CLASSIFIERS, "faces_attributes", entry)
+    make_run(tmp_path / "a", distance=20.0)
+    found = page_of(tmp_path)
+    assert any("FD-faces" in row for row in found.rows if row.startswith("none")) and "FID" not in "".join(found.rows)
 
 
 def test_classes_are_shown_with_shares_counts_and_a_sheet(tmp_path, make_run, page_of):
