@@ -1,16 +1,19 @@
 """The launchers, as far as they can be checked without the clusters they are for."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import kubernetes_validate
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 FOLDER = Path(__file__).parents[2] / "launch"
-SCRIPTS = sorted(path for path in FOLDER.iterdir() if path.suffix in (".sh", ".sbatch"))
+SCRIPTS = [*sorted(path for path in FOLDER.iterdir() if path.suffix in (".sh", ".sbatch")), FOLDER.parent / ".ci/run"]
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 MANIFEST = list(yaml.safe_load_all((FOLDER / "kubernetes.yaml").read_text()))
 
@@ -56,6 +59,17 @@ def test_local_ends_with_the_status_of_what_failed(tmp_path):
     for processes, status in (("1", 0), ("2", 2)):
         environment = {**os.environ, "PYTHON": str(program), "PROCESSES": processes}
         assert subprocess.run([FOLDER / "local.sh", *COMMAND], env=environment, timeout=60).returncode == status
+
+
+def test_the_oldest_packages_are_the_lower_bounds_of_all_that_are_installed(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(shutil.which("true"))
+    subprocess.run([FOLDER / "test.sh"], env={**os.environ, "VENV": str(tmp_path), "OLDEST": "1"}, check=True)
+    project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())["project"]
+    wanted = [Requirement(line) for line in project["dependencies"] + project["optional-dependencies"]["test"]]
+    bounds = {each.name: spec.version for each in wanted for spec in each.specifier if spec.operator == ">="}
+    assert set(bounds) == {each.name for each in wanted}
+    assert dict(line.split("==") for line in (tmp_path / "oldest.txt").read_text().split()) == bounds
 
 
 def test_slurm_runs_a_command_or_one_arm_of_a_study(tmp_path):
