@@ -74,11 +74,11 @@ def _help() -> str:
 
 
 def _help_of(name: str, verb: Verb) -> str:
-    def rows(title: str, listed: tuple[Flag, ...]) -> str:
+    def rows(title: str, listed: tuple[Flag, ...]) -> list[str]:
         lines = [f"  --{flag.name + _VALUES[flag.kind]:28}{flag.help}" for flag in listed]
-        return "\n".join(["", f"{title}:", *lines]) if listed else ""
+        return ["", f"{title}:", *lines] if listed else []
 
-    lines = [f"gan-da {name}: {verb.does}", rows("Needs", verb.needs), rows("Takes", (*verb.takes, DRY_RUN))]
+    lines = [f"gan-da {name}: {verb.does}", *rows("Needs", verb.needs), *rows("Takes", (*verb.takes, DRY_RUN))]
     if CONFIG in (*verb.needs, *verb.takes):
         lines += ["", "Any field of the config can be set after it, as in --config.seed=1."]
     return "\n".join(lines)

@@ -24,7 +24,7 @@ def test_the_help_of_a_verb_lists_its_flags_and_no_others(name, capsys):
     verb, text = VERBS[name], capsys.readouterr().out
     own = {flag.name: flag.help for flag in (*verb.needs, *verb.takes, DRY_RUN)}
     assert {line.split()[0].lstrip("-").partition("=")[0] for line in text.splitlines() if "  --" in line} == {*own}
-    assert all(line in text for line in own.values()) and verb.does in text
+    assert all(line in text for line in own.values()) and verb.does in text and "\n\n\n" not in text
     assert {*inspect.signature(verb.run).parameters} >= {*own} - {flag.name for flag in PROCESSES}
 
 

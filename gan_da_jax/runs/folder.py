@@ -83,7 +83,8 @@ class Folder:
 
     def noted_states(self) -> dict[int, str]:
         """Read the hash of the state at each checkpoint that metrics.jsonl notes, by its step."""
-        return {row.get("step"): row["state_sha256"] for row in io.read_jsonl(self.metrics) if "state_sha256" in row}
+        rows = [row for row in io.read_jsonl(self.metrics) if {"step", "state_sha256"} <= row.keys()]
+        return {row["step"]: row["state_sha256"] for row in rows}
 
     @contextlib.contextmanager
     def alone(self, *, wait: bool = False, name: str = ".lock") -> Iterator[None]:

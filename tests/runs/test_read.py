@@ -4,21 +4,7 @@ from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.main import main
 from gan_da_jax.runs import read
-
-TINY = {
-    "data.count": 20,
-    "data.image_size": 32,
-    "model.width": 4,
-    "model.latent_dim": 8,
-    "train.batch_size": 8,
-    "train.epochs": 2,
-    "train.checkpoint_every": 1,
-    "augment.policy": "hflip",
-    "augment.count": 9,
-    "evaluate.classifier": "faces_attributes",
-    "evaluate.samples": 20,
-    "evaluate.splits": 2,
-}
+from helpers import SCORED, command
 
 
 def layout(value):
@@ -32,9 +18,8 @@ def layout(value):
 
 def test_make_run_writes_what_the_verbs_write(tmp_path, make_run):
     real, made = tmp_path / "real", tmp_path / "made"
-    fields = [f"--config.{name}={value}" for name, value in TINY.items()]
     for verb in ("train", "evaluate"):
-        assert main([verb, "--config=configs/default.py", f"--workdir={real}", *fields]) == 0
+        assert main(command(verb, real, **SCORED, train__epochs=2, augment__policy="hflip")) == 0
     ops = dict.fromkeys(("contrast", "invert", "hflip", "vflip"), 0.1)
     make_run(made, policy="hflip", count=9, epochs=2, distance=9.0, leakage=ops, memorised=0.1, probabilities=3)
     for folder in (real, made):
