@@ -57,6 +57,7 @@ class Backbone(NamedTuple):
         classes: the K names of the classes; none for a network without logits, which gives no Inception Score.
         distance: what the Fréchet distance of its features is called.
         caveat: what a reader of its scores must know, one sentence.
+        other_tap: what a reader must know of distances of another tap than the default one; "" for nothing.
     """
 
     name: str
@@ -69,3 +70,4 @@ class Backbone(NamedTuple):
     classes: tuple[str, ...] = ()
     distance: str = "FID"
     caveat: str = NOT_INCEPTION
+    other_tap: str = ""

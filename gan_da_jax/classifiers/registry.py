@@ -184,12 +184,15 @@ def trained_here(name: str) -> Path | None:
 def scores_by(name: str) -> tuple[Score, ...]:
     """List the catalogue of scores with the labels that they have by one classifier, whether in the table or not."""
     distance = CLASSIFIERS[name].distance if name in CLASSIFIERS else "FID"
-    return tuple(score._replace(label=distance) if score.key == "fid" else score for score in columns.catalogue())
+    return tuple(score._replace(label=distance) if score.named_by_network else score for score in columns.catalogue())
 
 
-def caveat_on(name: str) -> str:
-    """Say what a reader of scores by this classifier must know, whether it is in the table or not."""
-    return CLASSIFIERS[name].caveat if name in CLASSIFIERS else NOT_INCEPTION
+def caveats_on(name: str, tap: str) -> list[str]:
+    """Say what a reader of scores by this classifier and tap must know, whether they are in the table or not."""
+    if name not in CLASSIFIERS:
+        return [NOT_INCEPTION]
+    entry = CLASSIFIERS[name]
+    return [*([entry.other_tap] if entry.other_tap and tap != entry.default_tap else []), entry.caveat]
 
 
 def _digest(variables: dict) -> str:

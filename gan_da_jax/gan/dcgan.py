@@ -128,4 +128,4 @@ def build(
     return Generator(image_size, width, dtype), Discriminator(image_size, width, dtype)
 
 
-NETWORK = Network(build, IMAGE_SIZES, DTYPES)
+NETWORK = Network(build, IMAGE_SIZES, DTYPES, "DCGAN")

@@ -21,11 +21,13 @@ class Network(NamedTuple):
             variables; in training, every one may change. With `train=False` each row depends on its own input only.
         image_sizes: pixels that it can do, ascending.
         dtypes: that its layers can compute in, the default first.
+        title: what people call it.
     """
 
     build: Callable[..., tuple[nn.Module, nn.Module]]
     image_sizes: tuple[int, ...]
     dtypes: tuple[str, ...]
+    title: str
 
 
 # Runs the discriminator on images [b, S, S, 3]: logits [b], and its variables as training leaves them after this pass.

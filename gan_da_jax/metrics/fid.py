@@ -68,4 +68,19 @@ def _fid(inputs: Inputs) -> dict[str, float]:
 
 
 # The key serves every network; reports show the name that the network gives to its distance.
-MEASURE = Measure((Score("fid", "FID", "lower", "Heusel et al., 2017, arXiv:1706.08500", chooses=True),), _fid)
+MEASURE = Measure(
+    (
+        Score(
+            "fid",
+            "FID",
+            "lower",
+            "Heusel et al., 2017, arXiv:1706.08500",
+            chooses=True,
+            distance=True,
+            named_by_network=True,
+            explanation="compares the means and covariances of the features of samples and originals. It is biased "
+            "upwards with few images: compare it only between equal classifiers, taps and numbers of images.",
+        ),
+    ),
+    _fid,
+)

@@ -78,6 +78,18 @@ def _measure(inputs: Inputs) -> dict[str, dict]:
 
 
 MEASURE = Measure(
-    (Score("kid", "KID", "lower", "Bińkowski et al., 2018, arXiv:1801.01401", spread=True, chooses=True),),
+    (
+        Score(
+            "kid",
+            "KID",
+            "lower",
+            "Bińkowski et al., 2018, arXiv:1801.01401",
+            spread=True,
+            chooses=True,
+            distance=True,
+            explanation="compares all moments of the features up to the third. It is not biased with few images, and "
+            "may fall below 0.",
+        ),
+    ),
     _measure,
 )

@@ -24,6 +24,9 @@ class Score(NamedTuple):
             difference, otherwise by their ratio.
         spread: whether an evaluation holds it as an object with `mean` and `std`, over parts of the images.
         chooses: whether it may choose the best checkpoint: papers must agree that less is better.
+        distance: whether it says how far the samples are from the real images in a network's features.
+        named_by_network: whether the network whose features it compares gives it its name, see `Backbone.distance`.
+        explanation: what a reader of a report must know of it, as the rest of a sentence that begins with the label.
     """
 
     key: str
@@ -34,6 +37,9 @@ class Score(NamedTuple):
     share: bool = False
     spread: bool = False
     chooses: bool = False
+    distance: bool = False
+    named_by_network: bool = False
+    explanation: str = ""
 
 
 @dataclass(frozen=True)

@@ -142,12 +142,30 @@ def _density_and_coverage(inputs: Inputs) -> dict[str, float]:
 
 _PRECISION = "Kynkäänniemi et al., 2019, arXiv:1904.06991"
 _DENSITY = "Naeem et al., 2020, arXiv:2002.09797"
-PRECISION = Measure((Score("precision", "Precision", "higher", _PRECISION, share=True),), _precision)
-RECALL = Measure((Score("recall", "Recall", "higher", _PRECISION, share=True),), _recall)
+_FIDELITY = "is the share of samples that lie among the originals: how good single samples are."
+_VARIETY = "is the share of originals that lie among the samples: how varied the samples are."
+PRECISION = Measure(
+    (Score("precision", "Precision", "higher", _PRECISION, share=True, explanation=_FIDELITY),), _precision
+)
+RECALL = Measure((Score("recall", "Recall", "higher", _PRECISION, share=True, explanation=_VARIETY),), _recall)
 DENSITY_AND_COVERAGE = Measure(
     (
-        Score("density", "Density", "higher", _DENSITY, share=True),
-        Score("coverage", "Coverage", "higher", _DENSITY, share=True),
+        Score(
+            "density",
+            "Density",
+            "higher",
+            _DENSITY,
+            share=True,
+            explanation="is like precision with less weight on outliers; it may exceed 1.",
+        ),
+        Score(
+            "coverage",
+            "Coverage",
+            "higher",
+            _DENSITY,
+            share=True,
+            explanation="is like recall with less weight on outliers.",
+        ),
     ),
     _density_and_coverage,
 )

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from gan_da_jax.classifiers.registry import scores_by
+from gan_da_jax.gan import NETWORKS
 from gan_da_jax.metrics.columns import Row, catalogue, value
 from gan_da_jax.metrics.measure import Score
 from gan_da_jax.metrics.over_seeds import choose, join
@@ -14,8 +15,6 @@ from gan_da_jax.runs.config import flat_with_defaults, is_free
 from gan_da_jax.runs.read import RecordedRun, pooled
 
 NAMING = ("augment.policy", "augment.count", "seed")  # the config fields that say which arm and repeat a run is
-
-NETWORKS = {"dcgan": "DCGAN"}  # what people call a network, where it is not `model.name`
 
 
 class ArmRuns(NamedTuple):
@@ -59,7 +58,7 @@ class ArmRuns(NamedTuple):
     def network(self) -> str:
         """What people call the network that was trained: `DCGAN`."""
         name = self.runs[0].config["model"].get("name", "dcgan")  # runs of before there was a choice have no name
-        return NETWORKS.get(name, name)
+        return NETWORKS[name].title if name in NETWORKS else name
 
     @property
     def evaluated(self) -> bool:

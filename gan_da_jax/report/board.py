@@ -40,7 +40,7 @@ def account_of(board: Board) -> dict[str, Any]:
         "caveats": caveats.of_board(board, against),
         "against": against,
         "explanation": explanation.paragraphs(board, agreed),
-        "distances": [(score, board.candidates(score)[0]) for score in board.scores if score.better == "lower"],
+        "distances": [(score, board.candidates(score)[0]) for score in board.scores if score.distance],
         "real": {score.key: board.real(score) for score in board.scores},
         "real_images": max(row["real_images"] for row in rows),
         "repeated": any(len(standing.last) > 1 for standing in board.standings),
@@ -85,7 +85,7 @@ def agreement(board: Board) -> list[tuple[Score, dict[str, Any]]]:
     lead, found = board.scores[0], []
     for score in board.scores:
         both = [one.scores for one in board.standings if {lead.key, score.key} <= one.scores.keys()]
-        if lead.better == "disputed" and score.better == "lower" and len(both) >= FEWEST:
+        if lead.better == "disputed" and score.distance and len(both) >= FEWEST:
             tau = rank_agreement(*([one[key]["mean"] for one in both] for key in (lead.key, score.key)))
             if tau is not None:
                 reading = "paper" if tau >= CLOSE else "field" if tau <= -CLOSE else None

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 
-from gan_da_jax.classifiers.registry import caveat_on
+from gan_da_jax.classifiers.registry import caveats_on
 from gan_da_jax.metrics.columns import signed, written
 from gan_da_jax.metrics.shares import leakage, memorisation
 from gan_da_jax.report.arms import Board, Standing
 from gan_da_jax.report.controls import Against, control
 from gan_da_jax.report.health import troubles
 
-PUBLISHED_TAP = "2048"
-OTHER_TAP = "Published FIDs compare features of tap 2048; these FIDs are of another tap and on another scale."
 NOTABLE = 0.05  # a share of samples, beyond the expected one, that is worth a word
 WORSE = 1.1  # how far the last checkpoint's distance may be above the best one's, as a ratio
 
@@ -35,8 +33,7 @@ def of_board(board: Board, against: Against) -> list[str]:
         *(_duplicate(board, best, against) if best else ()),
         *_disagreement(board),
         *(_collapse(board, best) if best else ()),
-        *([OTHER_TAP] if board.classifier == "inception_v3_2015" and board.tap != PUBLISHED_TAP else ()),
-        caveat_on(board.classifier),
+        *caveats_on(board.classifier, board.tap),
     ]
 
 
@@ -129,7 +126,7 @@ def _duplicate(board: Board, best: Standing, against: Against) -> Iterator[str]:
 
 
 def _disagreement(board: Board) -> Iterator[str]:
-    first = {score.label: board.candidates(score)[0].arm for score in board.scores if score.better == "lower"}
+    first = {score.label: board.candidates(score)[0].arm for score in board.scores if score.distance}
     if len({arm.label for arm in first.values()}) > 1:
         best = ", ".join(f"{arm.as_training} is best by {label}" for label, arm in first.items())
         yield f"The distances disagree: {best}."

@@ -68,7 +68,7 @@ def _readings(board: Board) -> str:
 
 
 def _distances(board: Board, agreement: Agreement) -> str:
-    distances = [score for score in board.scores if score.better == "lower"]
+    distances = [score for score in board.scores if score.distance]
     return " ".join([*_nearest(board, distances), *_agreement(agreement)]) if distances else ""
 
 

@@ -5,6 +5,7 @@ Only the names inside the folder of the data set are `data.dataset`'s.
 
 import contextlib
 import fcntl
+import functools
 import json
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from gan_da_jax.errors import UserError
 from gan_da_jax.files import checkpoint, io, schemas
 from gan_da_jax.runs import environment, networks, schedule
 from gan_da_jax.runs.config import differences, restored
+from gan_da_jax.runs.schedule import Schedule
 
 SHOWN = ("samples", "probabilities", "certainty", "memorisation")  # folders of what a person looks at
 
@@ -148,19 +150,22 @@ class Run(Folder):
 
     Attributes:
         config: the whole config.
-        schedule: its steps, epochs and checkpoints.
     """
 
     def __init__(self, config: ConfigDict, workdir: Path):
         """Take a config that `config.check` accepts."""
         super().__init__(workdir)
         self.config = config
-        self.schedule = schedule.of(config)
 
     @classmethod
     def open(cls, workdir: Path) -> Self:
         """Open the run that a folder holds, with the config that it records; a `UserError` if there is none."""
         return cls(restored(Folder(workdir).read_config_json()["config"]), workdir)
+
+    @functools.cached_property
+    def schedule(self) -> Schedule:
+        """Its steps, epochs and checkpoints, made once."""
+        return schedule.of(self.config)
 
     @property
     def network(self) -> gan.Gan:

@@ -106,7 +106,9 @@ def gap(inputs):
     return {"gap": float(np.abs(inputs.features.mean(0) - inputs.reference.features.mean(0)).max())}
 
 
-GAP = Measure((Score("gap", "Gap of means", "lower", "nobody, 2026"),), gap)
+GAP = Measure(
+    (Score("gap", "Gap of means", "lower", "nobody, 2026", explanation="is how far apart the means are."),), gap
+)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +125,7 @@ def study(tmp_path_factory, said):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(augment.OPS, "fade", augment.Op(fade))
         patch.setitem(SOURCES, "noise", Source(opened=noise))
-        patch.setitem(NETWORKS, "painter", Network(build, (32,), ("float32",)))
+        patch.setitem(NETWORKS, "painter", Network(build, (32,), ("float32",), "Painter"))
         squares = of_logits(
             lambda real, fake: jnp.mean((real - 1) ** 2) + jnp.mean(fake**2), lambda fake: jnp.mean((fake - 1) ** 2)
         )
@@ -182,7 +184,8 @@ def test_the_score_is_in_the_lines_the_summary_and_the_page(study):
     summary = json.loads((study / "summary.json").read_text())
     assert all("gap" in entry["scores"] for entry in summary["arms"])
     page = (study / "report/index.html").read_text()
-    assert "Gap of means" in page and "FD-means" in page and MEANS.caveat in page
+    assert "Gap of means</strong> is how far apart the means are. (nobody, 2026)" in page
+    assert "FD-means" in page and MEANS.caveat in page and "the Painter was trained" in page
     assert "gap" in (study / "summary.csv").read_text().partition("\n")[0]
 
 

@@ -81,7 +81,7 @@ def test_reports_call_the_distance_by_the_networks_name(backbone):
     assert (labels["fid"], labels["kid"]) == ("FD-means", "KID")
     assert [score.label for score in registry.scores_by("inception_v3_2015")][2] == "FID"
     assert registry.scores_by("one of an earlier version") == columns.catalogue()
-    assert registry.caveat_on("means") == registry.caveat_on("one of an earlier version") == backbone.caveat
+    assert registry.caveats_on("means", "12") == registry.caveats_on("of an earlier version", "12") == [backbone.caveat]
 
 
 def test_every_entry_is_whole():

@@ -59,7 +59,7 @@ def for_generator(discriminate, variables, real, fake):
 
 @pytest.fixture
 def network(monkeypatch):
-    monkeypatch.setitem(gan.NETWORKS, "spectral", gan.Network(build, (SIZE,), ("float32",)))
+    monkeypatch.setitem(gan.NETWORKS, "spectral", gan.Network(build, (SIZE,), ("float32",), "Spectral"))
     monkeypatch.setitem(gan.LOSSES, "relativistic", gan.Loss(for_discriminator, for_generator))
     return created()
 
@@ -124,7 +124,7 @@ import test_networks as t
 from gan_da_jax import gan
 
 assert jax.device_count() == 8
-gan.NETWORKS["spectral"] = gan.Network(t.build, (t.SIZE,), ("float32",))
+gan.NETWORKS["spectral"] = gan.Network(t.build, (t.SIZE,), ("float32",), "Spectral")
 gan.LOSSES["relativistic"] = gan.Loss(t.for_discriminator, t.for_generator)
 network, key = t.created(), jax.random.key(2)
 start = t.run(gan.init, network)(jax.random.key(0))

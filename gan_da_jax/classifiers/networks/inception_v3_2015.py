@@ -17,6 +17,7 @@ BACKBONE = Backbone(
     distance="FID",
     caveat="The classifier is the network of the original Inception Score and FID, but published scores mostly rest on "
     "50,000 generated images: from fewer the same generator gets a lower Inception Score and a higher FID.",
+    other_tap="Published FIDs compare features of tap 2048; these FIDs are of another tap and on another scale.",
     origin=Published(
         address="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
         "pt_inception-2015-12-05-6726825d.pth",
