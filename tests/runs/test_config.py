@@ -33,7 +33,7 @@ def test_values_that_only_a_file_can_give_are_named(field, value, message):
 
 
 def test_networks_and_losses_are_in_the_tables_and_a_network_says_its_sizes_and_dtypes(monkeypatch):
-    monkeypatch.setitem(NETWORKS, "tiny", Network(None, (8, 16), ("float16",)))
+    monkeypatch.setitem(NETWORKS, "tiny", Network(None, (8, 16), ("float16",), "Tiny"))
     monkeypatch.setitem(LOSSES, "hinged", None)
     some = default.get_config()
     some.model.name, some.model.dtype, some.data.image_size, some.train.loss = "tiny", "float16", 16, "hinged"
