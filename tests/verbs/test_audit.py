@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 import gan_da_jax
-from gan_da_jax.audit import bundle as bundles
 from gan_da_jax.classifiers import registry as classifiers
 from gan_da_jax.devices import parallel
 from gan_da_jax.files import checkpoint, io
@@ -426,23 +425,6 @@ def test_a_bundle_passes_elsewhere_without_the_source(copy, whole, tmp_path, cap
     said = capsys.readouterr().out
     assert "source             not checked  the source is not here" in said and "bundle             same" in said
     assert "scores of 12       same" in said
-    paint(tmp_path / "elsewhere/seed0/dataset/preview.png")
-    assert bundles.differing(tmp_path / "elsewhere/seed0")[1] == ["dataset/preview.png"]
-
-
-def test_a_bundle_of_a_study_has_all_but_the_checkpoints_that_it_can_do_without(copy, tmp_path):
-    needed = {copy / RUN: {12}, copy / OTHER: {6, 12}}
-    bundles.write(tmp_path / "bundle.zip", copy, needed=needed, added={"AUDIT.txt": b"how"})
-    zipfile.ZipFile(tmp_path / "bundle.zip").extractall(tmp_path / "there")
-    there = tmp_path / "there/study"
-    files = {path.relative_to(copy) for path in copy.rglob("*") if path.is_file() and path.name[:1] != "."}
-    dropped = ("pictures/none/seed0/checkpoints/", f"{RUN}/checkpoints/6/")
-    expected = {str(path) for path in files if not str(path).startswith(dropped)}
-    assert {str(path.relative_to(there)) for path in there.rglob("*") if path.is_file()} == expected | {
-        "AUDIT.txt",
-        "SHA256SUMS",
-    }
-    assert bundles.differing(there) == (len(expected) + 1, [])
 
 
 def test_what_cannot_be_audited_is_the_users_error(whole, tmp_path, capsys):
