@@ -19,20 +19,6 @@ def sentences(read_all):
     return sentences
 
 
-@pytest.fixture
-def make(tmp_path, make_run):
-    """A function that writes runs of arms: policy -> settings of `make_run`, each with this number of seeds."""
-
-    def make(seeds, **arms):
-        for policy, changes in arms.items():
-            for seed in range(seeds):
-                settings = {"policy": policy, "count": 20, "seed": seed, "grids": 0, "evaluations": 1} | changes
-                make_run(tmp_path / policy / str(seed), **settings)
-        return tmp_path
-
-    return make
-
-
 def test_clear_difference_over_many_seeds_is_claimed(make, sentences):
     best, claim, caveat = sentences(
         make(7, none={"distance": 60.0}, hflip={"distance": 20.0}, vflip={"distance": 55.0})
