@@ -84,5 +84,31 @@ def test_it_sees_the_images_in_the_order_of_our_run(network, start, monkeypatch)
         np.testing.assert_array_equal(pixels, IMAGES[chosen])
 
 
+@pytest.fixture(scope="module")
+def latents(network, start):
+    """The latents of three steps each with the seeds 3 and 4, as bytes."""
+
+    def of(seed):
+        trainer, drawn = dcgan.Trainer(**SIZES), []
+        with pytest.MonkeyPatch.context() as patch:
+            draw = trainer.latents
+            patch.setattr(trainer, "latents", lambda *a, **k: drawn.append(draw(*a, **k)) or drawn[-1])
+            list(TorchLoop(trainer, network, IMAGES, seed=seed, batch_size=4).run(start, to=3))
+        return {batch.numpy().tobytes() for batch in drawn}
+
+    return of(3), of(4)
+
+
+def test_every_step_has_latents_of_its_own(latents):
+    assert [len(found) for found in latents] == [3, 3]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="on a CPU, PyTorch's generator reads the lower 32 bits of a seed alone: the step"
+)
+def test_every_seed_has_latents_of_its_own(latents):
+    assert not latents[0] & latents[1]
+
+
 def test_nothing_is_left_to_do_at_the_last_step(loop, whole):
     assert list(loop().run(whole.state, to=4)) == []
