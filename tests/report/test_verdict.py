@@ -5,7 +5,7 @@ import pytest
 from gan_da_jax.files import io
 from gan_da_jax.report import controls, verdict
 from gan_da_jax.report.arms import compare, group
-from gan_da_jax.report.board import account_of, agreement
+from gan_da_jax.report.board import account_of
 
 
 @pytest.fixture
@@ -17,20 +17,6 @@ def sentences(read_all):
         return verdict.statements(board, controls.against(board))
 
     return sentences
-
-
-@pytest.fixture
-def make(tmp_path, make_run):
-    """A function that writes runs of arms: policy -> settings of `make_run`, each with this number of seeds."""
-
-    def make(seeds, **arms):
-        for policy, changes in arms.items():
-            for seed in range(seeds):
-                settings = {"policy": policy, "count": 20, "seed": seed, "grids": 0, "evaluations": 1} | changes
-                make_run(tmp_path / policy / str(seed), **settings)
-        return tmp_path
-
-    return make
 
 
 def test_clear_difference_over_many_seeds_is_claimed(make, sentences):
@@ -171,21 +157,3 @@ def test_arm_that_got_worse_is_a_caveat(make, sentences):
         first, last = io.read_jsonl(path)
         io.write_jsonl(path, [first | {"fid": 5.0}, last])
     assert "After its best checkpoint, hflip@20 got worse" in sentences(root)[2]
-
-
-@pytest.mark.parametrize(("sign", "reading"), [(1, "paper"), (-1, "field"), (0, None)])
-def test_fid_agrees_with_a_reading_where_it_orders_the_arms_alike(make, read_all, sign, reading):
-    policies = ("none", "hflip", "vflip", "invert", "contrast")
-    distances = [60, 20, 40, 30, 50] if sign == 0 else [40 + 8 * sign * n for n in range(5)]
-    arms = {
-        p: {"level": 2.0 + n, "distance": float(d)} for n, (p, d) in enumerate(zip(policies, distances, strict=True))
-    }
-    [board] = compare(group(read_all(make(1, **arms)))[0])
-    (fid, found), _ = agreement(board)
-    assert (fid.key, found["arms"], found["reading"]) == ("fid", 5, reading)
-    assert found["tau"] == pytest.approx(sign, abs=0.01)
-
-
-def test_three_arms_have_no_order_to_agree_with(make, read_all):
-    root = make(1, none={"distance": 60.0}, hflip={"distance": 20.0}, vflip={"distance": 40.0})
-    assert agreement(compare(group(read_all(root))[0])[0]) == []
