@@ -52,5 +52,7 @@ class TorchLoop:
     def _update(self) -> dict:
         batch, step = self._batch_size, self._step
         (chosen,) = order.batches(seed=self._seed, images=self._count, batch_size=batch, first=step, steps=1)
-        latents = self._trainer.latents(batch, seed=self._seed << 32 | step)
+        # Mixed into 32 bits: on a CPU, PyTorch's generator takes no more of a seed.
+        mixed = int(np.random.SeedSequence([self._seed, step]).generate_state(1)[0])
+        latents = self._trainer.latents(batch, seed=mixed)
         return self._trainer.update(self._trainer.real(self._pixels[chosen]), latents)

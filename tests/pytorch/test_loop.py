@@ -103,9 +103,6 @@ def test_every_step_has_latents_of_its_own(latents):
     assert [len(found) for found in latents] == [3, 3]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="on a CPU, PyTorch's generator reads the lower 32 bits of a seed alone: the step"
-)
 def test_every_seed_has_latents_of_its_own(latents):
     assert not latents[0] & latents[1]
 
