@@ -97,7 +97,7 @@ def test_an_arm_that_got_worse_by_more_than_a_tenth_is_told(make, caveats_of, th
 def test_fids_of_another_tap_than_the_published_are_told(make, board_of, tap, told):
     options = {"classifier": "inception_v3_2015", "distance": 20.0, "extra": {"tap": tap}}
     board = board_of(make(1, none=options))
-    assert (caveats.OTHER_TAP in caveats.of_board(board, {})) == told
+    assert (CLASSIFIERS["inception_v3_2015"].other_tap in caveats.of_board(board, {})) == told
 
 
 def test_a_diverged_training_is_told(make, caveats_of):
