@@ -144,7 +144,8 @@ def test_a_stop_or_the_end_of_one_process_ends_all_and_the_job_continues(start, 
         statuses, out, errors = zip(*(one.end() for one in started), strict=True)
         assert statuses[1 - lost] not in (None, 0, 2), errors
         assert f"continues from step {saved} " in out[0]
-        if statuses[1 - lost] == 1:  # unless JAX's own way to end it, by a signal, came first
+        # Unless JAX's own way to end it, which is not the same in all versions, came first.
+        if statuses[1 - lost] == 1 and "Terminating process" not in errors[1 - lost]:
             assert "Lost contact with another process" in errors[1 - lost]
             assert "Traceback" not in errors[1 - lost]
         saved = checkpoint.steps(workdir / "checkpoints")[-1]
