@@ -191,7 +191,8 @@ def main() -> None:
     parser.add_argument("--only", choices=tuple(COMMANDS))
     given = parser.parse_args()
 
-    import gan_da_jax.report.charts  # noqa: F401  which takes seconds, once
+    import gan_da_jax.main
+    import gan_da_jax.report.charts.figures  # noqa: F401  both take seconds, once
     from gan_da_jax.files import io
 
     global BLANK
