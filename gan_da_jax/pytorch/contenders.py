@@ -17,6 +17,7 @@ from gan_da_jax.classifiers import extract
 from gan_da_jax.classifiers.networks import inception_v3
 from gan_da_jax.classifiers.registry import Classifier
 from gan_da_jax.devices import parallel
+from gan_da_jax.errors import reason
 from gan_da_jax.pytorch import race
 from gan_da_jax.training.loop import Loop
 
@@ -230,7 +231,7 @@ def _fastest(
         except Exception as error:  # torch.compile fails in many ways: no compiler, no headers, a layer it cannot do
             if name == [*variants][-1] and not best:
                 raise
-            tried[name] = f"does not run here: {' '.join(str(error).split())[:200] or type(error).__name__}"
+            tried[name] = f"does not run here: {reason(error)}"
             continue
         tried[name] = f"{1e3 * spent:.3g} ms a step"
         if not best or spent < best[0][0]:
