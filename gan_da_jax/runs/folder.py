@@ -261,8 +261,9 @@ class Run(Folder):
         last = max((step for step in saved if step in planned), default=0)
         for step in saved:
             if step < last and step not in planned and step not in scored:
-                checkpoint.delete(self.checkpoints, step)
+                # The grid first: only a checkpoint that is still there leads here again after a kill in between.
                 (self.workdir / samples_name(step)).unlink(missing_ok=True)
+                checkpoint.delete(self.checkpoints, step)
 
     def drop_scored(self, best: set[int]) -> None:
         """Remove checkpoints that are scored, but for the newest `train.keep`, and the `best`."""

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from gan_da_jax.files import checkpoint, io
@@ -33,6 +35,35 @@ def retained(workdir, saved, *, scored=(), every=1, keep=2, best=(), extras=Fals
 def test_checkpoints_of_interruptions_go_once_a_planned_one_is_later(tmp_path, saved, scored, every, stay):
     assert retained(tmp_path, saved, scored=scored, every=every, extras=True) == stay
     assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == [f"step_{step:08d}.png" for step in stay]
+
+
+@pytest.mark.parametrize("dies", [1, 2])
+def test_a_kill_between_the_removals_of_an_interruption_leaves_nothing_for_good(tmp_path, monkeypatch, dies):
+    retained(tmp_path, [4, 6, 8])
+    run = Run(
+        configured(**{"data.count": 32, "train.batch_size": 8, "train.epochs": 6}, train__checkpoint_every=1), tmp_path
+    )
+    removals = []
+
+    def removal(owner, name):
+        real = getattr(owner, name)
+
+        def die_or_do(*arguments, **options):
+            removals.append(name)
+            if len(removals) == dies:
+                raise KeyboardInterrupt
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, die_or_do)
+
+    removal(checkpoint, "delete")
+    removal(Path, "unlink")
+    with pytest.raises(KeyboardInterrupt):
+        run.drop_extras()
+    monkeypatch.undo()
+    run.drop_extras()
+    assert run.saved() == [4, 8]
+    assert sorted(int(path.stem[-8:]) for path in (tmp_path / "samples").iterdir()) == [4, 8]
 
 
 @pytest.mark.parametrize(
