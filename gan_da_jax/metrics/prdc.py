@@ -70,7 +70,7 @@ def share_inside(points: np.ndarray, others: np.ndarray, others_radii: np.ndarra
     inside = 0
     for rows, squares, error in _blocks(points, others):
         _settle(squares, np.abs(squares - others_radii) <= error, points[rows], others)
-        inside += (squares <= others_radii).any(axis=1).sum()
+        inside += int((squares <= others_radii).any(axis=1).sum())
     return float(inside / len(points))
 
 
@@ -97,7 +97,7 @@ def density_and_coverage(
     for rows, squares, error in _blocks(generated, real):
         _settle(squares, np.abs(squares - real_radii) <= error, generated[rows], real)
         inside = squares < real_radii
-        dense += inside.sum()
+        dense += int(inside.sum())
         covered |= inside.any(axis=0)
     return float(dense / (k * len(generated))), float(covered.mean())
 
