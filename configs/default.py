@@ -93,6 +93,10 @@ def get_config() -> ConfigDict:
         "contrast+generated@2000",
         "hflip+generated@2000",
     )
+    # An arm may not be used, whatever it scores, where more than this share of its samples looks augmented, or is copied,
+    # beyond what is seen without the augmentation (copies: of real images), with 95% confidence.
+    config.study.leak_limit = 0.05
+    config.study.copy_limit = 0.05
     config.study.controls = False  # also the arms duplicate and more, each with augment.count images
     # Runs at a time, each in a process of its own. Small networks leave room for others: at 32 px, width 16, two at a
     # time are 1.5 times as fast on two CPU cores; at 64 px, width 64, as fast as one after the other.

@@ -2,12 +2,41 @@
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import stdtrit
 
 from gan_da_jax.metrics.columns import Row
 from gan_da_jax.metrics.over_seeds import interval
 
 Seeds = Sequence[Sequence[Row]]
+
+
+class Excess(NamedTuple):
+    """A mean difference of shares over the seeds, -1..1, and its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def excess(differences: Sequence[float], errors: Sequence[float]) -> Excess:
+    """Pool a difference of shares over seeds.
+
+    The interval is Student's over the seeds, mean +- t(0.975, n - 1) s / sqrt(n), for seeds differ by more than their
+    samples do: of [0, 0.24] nothing can be claimed. It is never shorter than the counts allow, mean +- 1.96 e / sqrt(n),
+    which is all that there is with one seed.
+
+    Args:
+        differences: n >= 1, one a seed.
+        errors: the standard error of each, as its images are few; e is their root mean square.
+    """
+    n, mean = len(differences), float(np.mean(differences))
+    half = 1.959964 * float(np.sqrt(np.mean(np.square(errors)) / n))
+    if n > 1:
+        half = max(half, float(stdtrit(n - 1, 0.975) * np.std(differences, ddof=1) / np.sqrt(n)))
+    return Excess(mean, mean - half, mean + half)
 
 
 def leakage(seeds: Seeds) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ from gan_da_jax.gan import NETWORKS
 from gan_da_jax.metrics.columns import Row, catalogue, value
 from gan_da_jax.metrics.measure import Score
 from gan_da_jax.metrics.over_seeds import choose, join
+from gan_da_jax.metrics.shares import leakage
 from gan_da_jax.runs.arm import Arm
 from gan_da_jax.runs.config import flat_with_defaults, is_free
 from gan_da_jax.runs.read import RecordedRun, pooled
@@ -53,6 +54,17 @@ class ArmRuns(NamedTuple):
     @property
     def _settings(self) -> str:
         return ", ".join(f"{field}={found}" for field, found in self.settings.items())
+
+    @property
+    def made_by(self) -> dict[str, float]:
+        """The share of the training set that each op made, 0..1, from the manifest.
+
+        A generator that is trained on n originals and m images made by T tends to (n P + m T(P)) / (n + m), so these
+        are the shares of samples that will look so: the best answer to the discriminator is the distribution of the
+        training set (Goodfellow et al., 2014, theorem 1).
+        """
+        ops = Counter(record["op"] for record in self.runs[0].manifest["records"])
+        return {op: count / ops.total() for op, count in ops.items() if op != "original"}
 
     @property
     def network(self) -> str:
@@ -100,6 +112,12 @@ class Standing(NamedTuple):
         return next(run for run in self.arm.runs if run.seed == seed)
 
     @property
+    def leakage(self) -> dict[str, dict[str, Any]]:
+        """The shares of `shares.leakage`, each with `expected`, the share of the training set that the op made."""
+        made_by = self.arm.made_by
+        return {op: found | {"expected": made_by.get(op, 0.0)} for op, found in leakage(self.sets).items()}
+
+    @property
     def sets(self) -> list[list[dict[str, Any]]]:
         """The evaluations of all sets of samples of the last checkpoint, for each seed."""
         return [row["sets"] for row in self.last.values()]
@@ -143,15 +161,11 @@ class Board(NamedTuple):
         sign = 1 if score.better == "lower" else -1
         return sorted(having, key=lambda standing: sign * standing.scores[score.key]["mean"])
 
-    def candidates(self, score: Score) -> list[Standing]:
-        """Rank the arms that an answer may name: `more` only if it is alone, for real images are no augmentation."""
-        ranked = self.ranked(score)
-        return [standing for standing in ranked if standing.arm.arm.policy != "more"] or ranked
-
     @property
-    def best(self) -> Standing | None:
-        """The first candidate by the deciding score, if there is such a score."""
-        return self.candidates(self.deciding)[0] if self.deciding else None
+    def limits(self) -> dict[str, float]:
+        """The shares `leak_limit` and `copy_limit` that the study allows, see configs/default.py."""
+        study = flat_with_defaults(self.standings[0].arm.runs[0].config)
+        return {name: study[f"study.{name}"] for name in ("leak_limit", "copy_limit")}
 
     def real(self, score: Score) -> float | None:
         """Return the score of the real images, averaged over the arms; None if it was not measured."""

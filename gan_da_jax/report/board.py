@@ -10,7 +10,7 @@ from gan_da_jax.metrics.columns import value
 from gan_da_jax.metrics.comparison import rank_agreement
 from gan_da_jax.metrics.measure import Score
 from gan_da_jax.metrics.over_seeds import curve
-from gan_da_jax.report import caveats, controls, explanation, verdict
+from gan_da_jax.report import caveats, controls, explanation, learning, usable, verdict
 from gan_da_jax.report.arms import Board, Standing
 
 FEWEST = 4  # arms whose orders can agree: three arms fall into the same order by chance once in six
@@ -20,7 +20,8 @@ CLOSE = 0.4  # Kendall's tau from which on two orders are called alike: 7 of 10 
 def account_of(board: Board) -> dict[str, Any]:
     """Gather what the page says of one board.
 
-    The first score leads. `ranked` holds the arms that have it, from the best, or from the highest where the reading is
+    `use` is the arm that the verdict says to use, or None; `faults` says why arms may not be used; `usable` holds the
+    others that have the first score, which leads. `ranked` holds the arms that have it, from the best, or from the highest where the reading is
     disputed; `rest` the others. `distances` are the scores of which a lower one is better, such as FID and KID, each
     with its best arm.
     """
@@ -29,6 +30,8 @@ def account_of(board: Board) -> dict[str, Any]:
     rows = [row for standing in board.standings for row in standing.last.values()]
     against = controls.against(board)
     agreed = agreement(board)
+    answer = verdict.of_board(board, against)
+    barred = usable.faults(board)
     cells = [(standing, score) for standing in board.standings for score in board.scores]
     return {
         "board": board,
@@ -36,11 +39,17 @@ def account_of(board: Board) -> dict[str, Any]:
         "disputed": lead.better == "disputed",
         "ranked": ranked,
         "rest": [standing for standing in board.standings if lead.key not in standing.scores],
-        "verdict": verdict.statements(board, against),
+        "verdict": answer.statements,
+        "use": answer.use,
+        "faults": barred,
+        "usable": usable.candidates(board, lead),
+        "learnt": learning.nothing_learnt(board) is None,
         "caveats": caveats.of_board(board, against),
         "against": against,
         "explanation": explanation.paragraphs(board, agreed),
-        "distances": [(score, board.candidates(score)[0]) for score in board.scores if score.distance],
+        "distances": [
+            (score, found[0]) for score in board.scores if score.distance and (found := usable.candidates(board, score))
+        ],
         "real": {score.key: board.real(score) for score in board.scores},
         "real_images": max(row["real_images"] for row in rows),
         "repeated": any(len(standing.last) > 1 for standing in board.standings),
@@ -65,12 +74,19 @@ def entries(boards: list[Board]) -> list[dict[str, Any]]:
             "tap": board.tap,
             "samples": board.samples,
             "splits": board.splits,
-            "verdict": verdict.statements(board, against),
+            "verdict": answer.statements,
+            "use": answer.use and str(answer.use.arm.arm),
+            "faults": {
+                standing.arm.label: found
+                for standing in board.standings
+                if (found := usable.faults(board).get(standing.number))
+            },
             "caveats": caveats.of_board(board, against),
             "agreement": {score.key: found for score, found in agreement(board)},
         }
         for board in boards
         for against in [controls.against(board)]
+        for answer in [verdict.of_board(board, against)]
     ]
 
 

@@ -1,15 +1,14 @@
-"""A board and its best arm -> what limits the answer, one sentence each, the gravest first."""
+"""A board -> what limits its answer, one sentence each, the gravest first."""
 
 from collections.abc import Iterator
 
 from gan_da_jax.classifiers.registry import caveats_on
 from gan_da_jax.metrics.columns import signed, written
-from gan_da_jax.metrics.shares import leakage, memorisation
+from gan_da_jax.report import learning, usable
 from gan_da_jax.report.arms import Board, Standing
 from gan_da_jax.report.controls import Against, control
 from gan_da_jax.report.health import troubles
 
-NOTABLE = 0.05  # a share of samples, beyond the expected one, that is worth a word
 WORSE = 1.1  # how far the last checkpoint's distance may be above the best one's, as a ratio
 
 
@@ -22,14 +21,14 @@ def of_board(board: Board, against: Against) -> list[str]:
         board: the board.
         against: its comparisons, by `controls.against`.
     """
-    best = board.best
+    candidates = usable.candidates(board, board.deciding) if board.deciding else []
+    best = candidates[0] if candidates else None
     return [
         *_weights(board),
         *_health(board),
+        *_unsettled(board),
         *_budget(board),
         *_seeds(board),
-        *(_leakage(board, best) if best else ()),
-        *(_memorisation(best) if best else ()),
         *(_duplicate(board, best, against) if best else ()),
         *_disagreement(board),
         *(_collapse(board, best) if best else ()),
@@ -51,6 +50,18 @@ def _health(board: Board) -> Iterator[str]:
         for run in standing.arm.runs:
             for trouble in troubles(run):
                 yield f"The training of {standing.arm.as_arm}, seed {run.seed}, {trouble}."
+
+
+def _unsettled(board: Board) -> Iterator[str]:
+    falling, score = learning.unsettled(board), board.deciding
+    if falling and score:
+        kimg = max(row["kimg"] for standing in board.standings for row in standing.last.values())
+        which = "all arms" if len(falling) == len(board.standings) else f"{len(falling)} of {len(board.standings)} arms"
+        yield (
+            f"Not settled: in the last quarter of the training, {score.label} still fell by up to "
+            f"{max(falling.values()):.0%} ({which} fell by more than {learning.FALLS:.0%}). A longer training may put "
+            f"the arms in another order: raise train.kimg beyond {kimg:.4g}."
+        )
 
 
 def _budget(board: Board) -> Iterator[str]:
@@ -81,37 +92,6 @@ def _seeds(board: Board) -> Iterator[str]:
         )
 
 
-def _leakage(board: Board, best: Standing) -> Iterator[str]:
-    """Count only the arm's own ops, beyond what the meter reads where nothing can leak: samples may look odd anyway."""
-    baseline = control(board, best, "none")
-    plain = leakage(baseline.sets) if baseline else {}
-    own, found = {part.op for part in best.arm.arm.parts}, []
-    for op, one in leakage(best.sets).items():
-        beside = plain[op]["mean"] if op in plain else None
-        if op in own and one["mean"] is not None and one["mean"] - (beside or 0) >= NOTABLE:
-            found.append((one["mean"], op, one["accuracy"], beside))
-    for mean, op, accuracy, beside in sorted(found, reverse=True)[:1]:
-        plainly = "" if beside is None else f" and reads {beside:.0%} for the arm `none`, which cannot leak"
-        yield (
-            f"About {mean:.0%} of the samples of {best.arm.as_arm} look like {op} images, not like originals (by a "
-            f"meter that tells {accuracy:.0%} of held-out images apart{plainly}): the augmentation leaks."
-        )
-
-
-def _memorisation(best: Standing) -> Iterator[str]:
-    found = [
-        (one["mean"], one["expected"], space)
-        for space, one in memorisation(best.sets).items()
-        if one["mean"] - one["expected"] >= NOTABLE
-    ]
-    for mean, expected, space in found[:1]:
-        yield (
-            f"{mean:.0%} of the samples of {best.arm.as_arm} lie much closer to one original than to any other, in "
-            f"{space}, as copies do, where {expected:.0%} would be expected: the GAN may have memorised training "
-            "images, which FID and KID reward."
-        )
-
-
 def _duplicate(board: Board, best: Standing, against: Against) -> Iterator[str]:
     score, duplicate = board.deciding, control(board, best, "duplicate")
     if score is None or duplicate is None:
@@ -126,7 +106,8 @@ def _duplicate(board: Board, best: Standing, against: Against) -> Iterator[str]:
 
 
 def _disagreement(board: Board) -> Iterator[str]:
-    first = {score.label: board.candidates(score)[0].arm for score in board.scores if score.distance}
+    distances = [score for score in board.scores if score.distance]
+    first = {score.label: found[0].arm for score in distances if (found := usable.candidates(board, score))}
     if len({arm.label for arm in first.values()}) > 1:
         best = ", ".join(f"{arm.as_training} is best by {label}" for label, arm in first.items())
         yield f"The distances disagree: {best}."

@@ -5,6 +5,7 @@ from typing import Any
 
 from gan_da_jax.metrics.columns import written
 from gan_da_jax.metrics.measure import Score
+from gan_da_jax.report import learning, usable
 from gan_da_jax.report.arms import Board
 
 Agreement = list[tuple[Score, dict[str, Any]]]  # as from `board.agreement`
@@ -13,11 +14,15 @@ Agreement = list[tuple[Score, dict[str, Any]]]  # as from `board.agreement`
 def paragraphs(board: Board, agreement: Agreement) -> list[str]:
     """Write the paragraphs, each of which holds for whatever was measured, with one arm or many.
 
+    Nothing is said of the order of arms that have learnt nothing.
+
     Args:
         board: the board.
         agreement: which reading of the Inception Score each distance agrees with.
     """
-    found = [_training(board), _readings(board), _distances(board, agreement)]
+    found = [_training(board)]
+    if not learning.nothing_learnt(board):
+        found += [_readings(board), _distances(board, agreement)]
     return [text for text in found if text]
 
 
@@ -76,7 +81,10 @@ def _nearest(board: Board, distances: list[Score]) -> Iterator[str]:
     """Say which arm is nearest to the originals, by each distance."""
     lead, first = board.scores[0], distances[0]
     originals = max(row["real_images"] for standing in board.standings for row in standing.last.values())
-    ranked, nearest = board.ranked(lead), board.candidates(first)[0]
+    ranked, near = board.ranked(lead), usable.candidates(board, first)
+    if not near:
+        return
+    nearest = near[0]
     several, mean = len(ranked) > 1, written(nearest.scores[first.key]["mean"])
     yield (
         f"{first.label} is the distance from the {originals:,} original{'' if originals == 1 else 's'} in the "
@@ -86,11 +94,11 @@ def _nearest(board: Board, distances: list[Score]) -> Iterator[str]:
         preferred = {ranked[-1].number: "the paper's reading also prefers"}
         preferred[ranked[0].number] = "the field's reading also prefers"
         which = preferred.get(nearest.number, "neither reading prefers")
-        yield f"By it, {nearest.arm.as_training}, which {which}, is best with {mean}."
+        yield f"By it, {nearest.arm.as_training}, which {which}, comes first of the arms that may be used, with {mean}."
     elif lead.better == "disputed":
         yield f"It is {mean}."
     for score in distances[1:]:
-        best = board.candidates(score)[0]
+        best = (usable.candidates(board, score) or [nearest])[0]
         mean = written(best.scores[score.key]["mean"])
         which = "the same arm" if best.number == nearest.number else best.arm.as_training
         yield f"{score.label} puts {which} first ({mean})." if several else f"{score.label} is {mean}."

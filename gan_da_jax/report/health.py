@@ -17,6 +17,11 @@ def troubles(run: RecordedRun) -> list[str]:
     return [*_diverged(run), *_won(run)]
 
 
+def diverged(run: RecordedRun) -> bool:
+    """Say whether a run's training ended because something was no longer finite."""
+    return any(_diverged(run))
+
+
 def _diverged(run: RecordedRun) -> Iterator[str]:
     for row in run.metrics[-1:]:
         if row.get("diverged"):

@@ -5,7 +5,7 @@ import io
 from typing import Any
 
 from gan_da_jax.metrics.columns import catalogue, written
-from gan_da_jax.metrics.shares import leakage, memorisation
+from gan_da_jax.metrics.shares import memorisation
 from gan_da_jax.report import controls
 from gan_da_jax.report.arms import ArmRuns, Best, Board, Standing
 from gan_da_jax.report.health import troubles
@@ -74,7 +74,7 @@ def _entry(board: Board, standing: Standing, against: dict[str, dict[str, dict]]
             for policy, by_score in against.items()
             if (found := _comparisons(board, standing, policy, by_score))
         },
-        "leakage": leakage(standing.sets),
+        "leakage": standing.leakage,
         "memorisation": memorisation(standing.sets),
         "runs": [run.name for run in arm.runs if run.seed in standing.last],
     }
@@ -130,7 +130,9 @@ def to_csv(entries: list[dict[str, Any]]) -> str:
                 line |= {f"{name}_difference": found["difference"]} | _ends(name, found["ci95"])
                 line |= {f"{name}_p": found["p"], f"{name}_p_holm": found["p_holm"]}
         for op, found in entry["leakage"].items():
-            line |= _columns(f"leakage_{op}", found) | {f"leakage_{op}_accuracy": found["accuracy"]}
+            line |= _columns(f"leakage_{op}", found) | {
+                f"leakage_{op}_{name}": found[name] for name in ("accuracy", "expected")
+            }
         for space, found in entry["memorisation"].items():
             name = f"memorisation_{space}"
             line |= _columns(name, found) | {f"{name}_expected": found["expected"]}

@@ -1,146 +1,231 @@
-"""A board -> its verdict: which arm is best and by how much, whether that can be claimed, and what limits it most."""
+"""A board -> its answer: which arm to use and how sure that is, which arms may not be used, and what limits it most."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from gan_da_jax.metrics.columns import signed, written
-from gan_da_jax.metrics.comparison import LEVEL, Comparison, seeds_needed
+from gan_da_jax.metrics.comparison import Comparison
 from gan_da_jax.metrics.measure import Score
-from gan_da_jax.report import caveats
+from gan_da_jax.report import caveats, controls, learning, usable
 from gan_da_jax.report.arms import Board, Standing
-from gan_da_jax.report.controls import Against, control
+from gan_da_jax.report.controls import Against
 
 BASELINE = "training on the originals alone (`none`)"
+FEWEST = 3  # seeds that are advised where there is one: with two, an interval is hardly ever short enough
+MANY = 100  # seeds that nobody trains
 
 
-def statements(board: Board, against: Against) -> list[str]:
-    """Write the three statements; each holds for whatever was measured, with one arm, one seed or disputed scores only.
+class Verdict(NamedTuple):
+    """The answer of a board.
+
+    Attributes:
+        statements: three; each holds for whatever was measured, with one arm, one seed or disputed scores only. The
+            first begins with `Use`, the second is about the arms that may not be used, the third is the gravest caveat.
+        use: the arm that the first statement says to use; None where it names none.
+    """
+
+    statements: list[str]
+    use: Standing | None
+
+
+class _Order(NamedTuple):
+    """The arms that may be used, in the order of the deciding score.
+
+    Attributes:
+        board: the board.
+        score: the deciding score.
+        ranked: the arms, the best mean first.
+        rivals: the first one held against each of the others, as from `controls.versus`.
+    """
+
+    board: Board
+    score: Score
+    ranked: list[Standing]
+    rivals: dict[int, Comparison]
+
+    @property
+    def first(self) -> Standing:
+        return self.ranked[0]
+
+    @property
+    def mean(self) -> str:
+        return written(self.first.scores[self.score.key]["mean"])
+
+    @property
+    def by(self) -> str:
+        return f"by {self.score.label} ({self.score.better} is better)"
+
+    @property
+    def tied(self) -> list[Standing]:
+        """The arms that cannot be told apart from the first one."""
+        return [one for one in self.ranked[1:] if one.number not in self.rivals or not self.rivals[one.number].claimed]
+
+
+def of_board(board: Board, against: Against) -> Verdict:
+    """Decide what to say of a board.
 
     Args:
         board: the board.
         against: its comparisons, by `controls.against`.
     """
-    candidates = board.candidates(_by(board))
-    return [_best(board, candidates), _claim(board, candidates, against), caveats.of_board(board, against)[0]]
-
-
-def _by(board: Board) -> Score:
-    return board.deciding or board.scores[0]
-
-
-def _best(board: Board, candidates: list[Standing]) -> str:
-    score, best, number = _by(board), candidates[0], len(candidates)
-    if score.better == "disputed":
-        return _disputed(board, candidates)
-    mean = written(best.scores[score.key]["mean"])
-    readings = _readings(board, best, whose="Its" if number == 1 else "The best arm's")
-    if number == 1:
-        return (
-            f"On {board.source}, {best.arm.as_training} reached {score.label} {mean}. There is no other arm to compare "
-            f"it with.{readings}"
+    gravest = caveats.of_board(board, against)[0]
+    if why := learning.nothing_learnt(board):
+        said = (
+            f"Use none of these yet: no arm draws the pictures of {board.source} yet, as {why}. Raise train.kimg to "
+            f"about {learning.more_kimg(board):g}; until then the order of the arms means nothing."
         )
-    by = f"By {score.label} ({score.better} is better), {best.arm.as_training} was best of {number} arms on"
-    if best.arm.arm.baseline:
-        second = candidates[1]
-        return (
-            f"{by} {board.source}: {mean}, ahead of {second.arm.as_training} with "
-            f"{written(second.scores[score.key]['mean'])}; no augmentation improved on it.{readings}"
-        )
-    baseline = control(board, best, "none")
-    if baseline is None or score.key not in baseline.scores:
-        return (
-            f"{by} {board.source}: {mean}. No arm `none` of the same settings was scored, so there is no training on "
-            f"the originals alone to compare it with.{readings}"
-        )
-    plain = baseline.scores[score.key]["mean"]
-    difference = signed(best.scores[score.key]["mean"] - plain)
-    return (
-        f"{by} {board.source}: {mean}, against {written(plain)} for {BASELINE}, a difference of {difference}.{readings}"
-    )
+        return Verdict([said, "Leakage and copies are not read on samples that show nothing.", gravest], None)
+    said, use = _use(board, against)
+    return Verdict([said, _not_these(board, use), gravest], use)
 
 
-def _readings(board: Board, best: Standing, *, whose: str) -> str:
-    """Give the Inception Score of the best arm in both readings, beside the scores of the baseline and real images."""
-    score = board.scores[0]
-    if score.better != "disputed" or score.key not in best.scores:
-        return ""
-    mean, baseline = best.scores[score.key]["mean"], control(board, best, "none")
-    real = _of_real(board, score)
-    if baseline is None or score.key not in baseline.scores:
-        return f" {whose} {score.label} is {written(mean)}{real}."
-    plain = baseline.scores[score.key]["mean"]
-    better, worse, where = ("paper", "field", "below") if mean < plain else ("field", "paper", "above")
-    return (
-        f" {whose} {score.label} of {written(mean)} is {where} the {written(plain)} of {BASELINE}: better as the "
-        f"{better} reads it, worse as the {worse} does{real}."
-    )
-
-
-def _of_real(board: Board, score: Score) -> str:
-    return "" if (real := board.real(score)) is None else f"; the real images score {written(real)}"
-
-
-def _disputed(board: Board, candidates: list[Standing]) -> str:
-    score, highest, lowest = board.scores[0], candidates[0], candidates[-1]
-    high, low = (written(standing.scores[score.key]["mean"]) for standing in (highest, lowest))
-    real = _of_real(board, score)
-    if len(candidates) == 1:
-        return (
-            f"On {board.source}, {highest.arm.as_training} reached {score.label} {high}. There is no other arm to "
-            f"compare it with{real}."
-        )
-    return (
-        f"Of {len(candidates)} arms on {board.source}, {highest.arm.as_training} has the highest {score.label} "
-        f"({high}), best as the field reads it, and {lowest.arm.as_training} the lowest ({low}), best as the paper "
-        f"reads it. FID or KID could decide, but neither was measured{real}."
-    )
-
-
-def _claim(board: Board, candidates: list[Standing], against: Against) -> str:
-    score, best = _by(board), candidates[0]
-    compared = against.get("none", {}).get(score.key, {})
+def _use(board: Board, against: Against) -> tuple[str, Standing | None]:
+    score = board.deciding
+    if score is None:
+        return _disputed(board), None
+    ranked = usable.candidates(board, score)
+    if not ranked:
+        return f"Use none of these: no arm on {board.source} may be used.", None
+    order = _Order(board, score, ranked, controls.versus(board, score, ranked[0], ranked[1:]))
+    first = order.first
+    reached = f"on {board.source}, {first.arm.as_training} reached {score.label} {order.mean}"
     if len(board.standings) == 1:
-        missing = "an augmentation" if best.arm.arm.baseline else BASELINE
-        return f"One arm proves nothing about augmentation: compare it with {missing}, over several seeds."
-    if not compared:
-        return f"Nothing can be claimed: no arm shares its settings and a seed with {BASELINE}."
-    found = compared.get(best.number)
-    if found is None or board.deciding is None or found.difference >= 0:
-        return _many(score, compared)
-    if found.ci95 is None:
-        return f"This cannot be claimed: with one common seed the difference may be chance. {_seeds(len(compared))}"
-    low, high = found.ci95
-    over = f"over {len(found.seeds)} common seeds the paired difference is {signed(found.difference)}"
-    between = f"95% interval {signed(low)} to {signed(high)}, not corrected for having chosen the best arm"
-    tested = f"p = {found.p_holm:.2g} by an exact signed-rank test, corrected for {_arms(len(compared))}"
-    if found.claimed:
-        return f"This can be claimed: {over} ({between}; {tested})."
-    if found.enough:
-        return f"This cannot be claimed: {over} ({between}; {tested}), which chance may explain."
-    sign = "includes 0" if low <= 0 <= high else "leaves out 0, which is a hint"
-    return (
-        f"This cannot be claimed yet: {over}, and its 95% interval, {signed(low)} to {signed(high)}, {sign}. "
-        f"{_seeds(len(compared))}"
-    )
-
-
-def _many(score: Score, compared: dict[int, Comparison]) -> str:
-    """Say what can be said where there is no one arm to compare with the baseline."""
-    number, claimed = len(compared), sum(found.claimed for found in compared.values())
-    if not any(found.enough for found in compared.values()):
-        most = max(len(found.seeds) for found in compared.values())
+        other = "an augmentation" if first.arm.arm.baseline else BASELINE
         return (
-            f"No difference from {BASELINE} can be claimed: with {most} common seed{'s' if most > 1 else ''} it may be "
-            f"chance. {_seeds(number)}"
+            f"Use none of these yet: {reached}, and there is no other arm to compare it with. Compare it with {other}, "
+            "over several seeds.",
+            None,
         )
-    differ = f"{claimed} of {number} arms differ{'s' if claimed == 1 else ''}" if claimed else "no arm differs"
+    if len(ranked) == 1:
+        return f"Use {_named(first)}: no other arm on {board.source} may be used ({score.label} {order.mean}).", first
+    if all(found.ci95 is None for found in order.rivals.values()):
+        return (
+            f"Use none of these yet: {reached}, the best of {len(ranked)} arms, but without two seeds in common with "
+            f"another arm that may be chance. Train each arm with at least {FEWEST} seeds.",
+            None,
+        )
+    if first.arm.arm.baseline:
+        return _originals_lead(order), first
+    return _augmentation_leads(order, against)
+
+
+def _originals_lead(order: _Order) -> str:
+    worse = [one for one in order.ranked[1:] if one not in order.tied]
+    said = []
+    if worse:
+        said.append(f"{_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse")
+    if order.tied:
+        said.append(f"{_listed(order.tied)} cannot be told apart from it{_ruled_out(order)}")
     return (
-        f"By {score.label}, {differ} from {BASELINE} by more than chance explains (p at most {LEVEL} by an exact "
-        "signed-rank test, corrected for all arms)."
+        f"Use the originals alone (`none`): {order.by}, no augmentation on {order.board.source} improves on their "
+        f"{order.mean}; {', and '.join(said)}."
     )
 
 
-def _seeds(arms: int) -> str:
-    """Say how many seeds a claim about one of these arms needs."""
-    return f"A rank test over {_arms(arms)} needs at least {seeds_needed(arms)} seeds to reach p = {LEVEL}."
+def _augmentation_leads(order: _Order, against: Against) -> tuple[str, Standing]:
+    board, score, first = order.board, order.score, order.first
+    plain = controls.control(board, first, "none")
+    if plain is None or score.key not in plain.scores:
+        open_ = f"No arm `none` of the same settings was scored, so whether it beats {BASELINE} is open"
+        return f"{_leads(order)}. {open_}.", first
+    found = against.get("none", {}).get(score.key, {}).get(first.number)
+    level = f"{written(plain.scores[score.key]['mean'])} for {BASELINE}"
+    if found is not None and found.claimed:
+        return f"{_leads(order)}. That is {_change(found)} than the {level}{_interval(found)}.", first
+    change = f"{_change(found)} than the {level}{_interval(found)}" if found is not None else f"against {level}"
+    return (
+        f"Use the originals alone (`none`): no augmentation on {board.source} is shown to be better. {first.arm.label} "
+        f"comes first {order.by}, with {order.mean}, {change}, which chance may explain{_seeds(found)}.",
+        plain,
+    )
 
 
-def _arms(number: int) -> str:
-    return f"{number} arm{'' if number == 1 else 's'}"
+def _leads(order: _Order) -> str:
+    place = f"of the {len(order.ranked)} arms on {order.board.source} that may be used, {order.mean}"
+    if not order.tied:
+        return f"Use {order.first.arm.label}: {order.by}, it is the best {place}"
+    return (
+        f"Use {order.first.arm.label}: {order.by}, it comes first {place}; {_listed(order.tied)} cannot be told apart "
+        f"from it{_ruled_out(order)}"
+    )
+
+
+def _ruled_out(order: _Order) -> str:
+    """Say what the intervals of arms that cannot be told apart rule out, and how many seeds the clearest one needs."""
+    known = [order.rivals[one.number] for one in order.tied if one.number in order.rivals]
+    ends = [abs(end) for found in known if found.percent is not None for end in found.ci95 or ()]
+    said = f" (by 95% intervals, no difference is above {max(ends):.0f}%)" if len(ends) == 2 * len(order.tied) else ""
+    return said + _seeds(min(known, key=lambda found: found.seeds_needed or 10**9, default=None))
+
+
+def _named(standing: Standing) -> str:
+    return "the originals alone (`none`)" if standing.arm.arm.baseline else standing.arm.label
+
+
+def _listed(standings: Sequence[Standing]) -> str:
+    names = [_named(one) for one in standings]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _change(found: Comparison) -> str:
+    size = f"{abs(found.percent):.1f}%" if found.percent is not None else written(abs(found.difference))
+    return f"{size} {'lower' if found.difference < 0 else 'higher'}"
+
+
+def _interval(found: Comparison) -> str:
+    """Write the simultaneous interval of a comparison, and how it was computed."""
+    if found.ci95 is None or found.p is None:
+        return ""
+    low, high = (f"{signed(end)}%" if found.percent is not None else signed(end) for end in found.ci95)
+    return f" (95% interval {low} to {high}; {len(found.seeds)} seeds, {found.method}, p = {found.p:.2g})"
+
+
+def _seeds(found: Comparison | None) -> str:
+    """Say how many more seeds a difference as large as the one that was found would need."""
+    if found is None or found.seeds_needed is None or found.seeds_needed <= len(found.seeds):
+        return ""
+    more = found.seeds_needed - len(found.seeds)
+    if more > MANY:
+        return f"; to show a difference as small, more than {MANY} further seeds would be needed"
+    return f"; about {more} more seed{'s' if more > 1 else ''} would show a difference as large"
+
+
+def _not_these(board: Board, use: Standing | None) -> str:
+    """Name the arms that may not be used, those with better scores first, and the meters that are blind."""
+    score, barred = board.deciding or board.scores[0], usable.faults(board)
+    places = [one.number for one in board.ranked(score)]
+    ahead = places[: places.index(use.number)] if use is not None and board.deciding else []
+    named = []
+    for number in [*places, *(one.number for one in board.standings if one.number not in places)]:
+        if number in barred:
+            one = next(one for one in board.standings if one.number == number)
+            beats = f" (with the better {score.label} of {written(one.scores[score.key]['mean'])})"
+            named.append(f"{one.arm.as_arm}{beats if number in ahead else ''}: {'; '.join(barred[number])}")
+    said = [f"Not to be used: {'. '.join(named)}." if named else "No arm leaks, copies or diverges beyond the limits."]
+    if unseen := usable.blind(board):
+        ops, many = ", ".join(unseen), len(unseen) > 1
+        said.append(
+            f"Whether {ops} leak{'' if many else 's'} cannot be seen: on these originals the "
+            f"{'meters are' if many else 'meter is'} blind."
+        )
+    return " ".join(said)
+
+
+def _disputed(board: Board) -> str:
+    score, ranked = board.scores[0], usable.candidates(board, board.scores[0])
+    if not ranked:
+        return f"Use none of these: no arm on {board.source} may be used."
+    (high, highest), (low, lowest) = (
+        (written(one.scores[score.key]["mean"]), one.arm.as_training) for one in (ranked[0], ranked[-1])
+    )
+    real = "" if (number := board.real(score)) is None else f"; the real images score {written(number)}"
+    if len(ranked) == 1:
+        return (
+            f"Use none of these yet: on {board.source}, {highest} reached {score.label} {high}, and there is no other "
+            f"arm to compare it with{real}."
+        )
+    return (
+        f"Use none of these yet: of {len(ranked)} arms on {board.source}, {highest} has the highest {score.label} "
+        f"({high}), best as the field reads it, and {lowest} the lowest ({low}), best as the paper reads it. A "
+        f"distance such as FID could decide, but was not measured{real}."
+    )

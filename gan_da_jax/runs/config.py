@@ -61,6 +61,8 @@ _INTERVALS: dict[str, tuple[str, Callable[[float], bool]]] = {
     "train.learning_rate": ("(0, 1]", lambda value: 0 < value <= 1),
     "train.beta1": ("[0, 1)", lambda value: 0 <= value < 1),
     "train.kimg": ("[0, inf)", lambda value: value >= 0),
+    "study.leak_limit": ("[0, 1]", lambda value: 0 <= value <= 1),
+    "study.copy_limit": ("[0, 1]", lambda value: 0 <= value <= 1),
 }
 _CHOICES: dict[str, Collection[str]] = {
     "data.source": SOURCES,

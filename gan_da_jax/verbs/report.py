@@ -6,7 +6,7 @@ from ml_collections import ConfigDict
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
-from gan_da_jax.report import build, tables
+from gan_da_jax.report import board, build, tables
 from gan_da_jax.verbs.verb import CONFIG, WORKDIR, Verb
 
 
@@ -42,7 +42,10 @@ def main(workdir: Path, *, config: ConfigDict | None = None, dry_run: bool = Fal
     except OSError as error:
         raise UserError(f"{workdir} cannot be written to ({error.strerror}): report on a copy of the runs") from None
     print(tables.to_text(matter.arms, matter.entries))
-    print(target)
+    for entry in board.entries(matter.boards):
+        print(f"\n{entry['source']}, by {entry['classifier']}, tap {entry['tap']}:")
+        print(*entry["verdict"], sep="\n")
+    print(f"\n{target}")
 
 
 VERB = Verb(

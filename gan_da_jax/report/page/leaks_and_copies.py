@@ -1,9 +1,9 @@
-"""A board -> which arms' samples look augmented, and which are taken for copies."""
+"""A board -> which arms' samples look augmented, beside what is expected of them, and which are taken for copies."""
 
 import statistics
 from typing import Any
 
-from gan_da_jax.metrics.shares import leakage, memorisation
+from gan_da_jax.metrics.shares import memorisation
 from gan_da_jax.report import pictures
 from gan_da_jax.report.arms import Board, Standing
 from gan_da_jax.runs.folder import memorisation_name
@@ -14,10 +14,10 @@ def leaks(board: Board) -> dict[str, Any] | None:
 
     Returns:
         `ops`, all that were looked for, with the accuracy of their meters, averaged over the arms, None where no arm
-        has one; `arms`: (standing, entry of each op as `shares.leakage` gives it); and `reasons`, why meters are blind
-        or shares missing.
+        has one; `arms`: (standing, entry of each op as `Standing.leakage` gives it); and `reasons`, why meters are
+        blind or shares missing.
     """
-    found = [(standing, leakage(standing.sets)) for standing in board.standings]
+    found = [(standing, standing.leakage) for standing in board.standings]
     found = [(standing, of_ops) for standing, of_ops in found if of_ops]
     if not found:
         return None

@@ -14,7 +14,7 @@ import jinja2
 
 from gan_da_jax.metrics.columns import signed, written
 from gan_da_jax.metrics.comparison import LEVEL, seeds_needed
-from gan_da_jax.report import pictures
+from gan_da_jax.report import findings, pictures
 from gan_da_jax.report.arms import ArmRuns, Board, differing
 from gan_da_jax.report.board import account_of
 from gan_da_jax.report.health import troubles
@@ -78,6 +78,11 @@ def render(
                 and found | {"charts": _of(uris, "memorisation", number)},
             }
             for number, board in enumerate(boards)
+        ],
+        findings=[
+            (by[0], findings.of_boards(alike))
+            for by, alike in findings.by_judge(boards).items()
+            if max(len(board.standings) for board in alike) > 1
         ],
         previews=[(sources[number], sheet) for (kind, number), sheet in sheets.items() if kind == "preview"],
         sheets=[(sources[number], sheet) for (kind, number), sheet in sheets.items() if kind == "samples"],
