@@ -93,8 +93,8 @@ def get_config() -> ConfigDict:
         "contrast+generated@2000",
         "hflip+generated@2000",
     )
-    # An arm may not be used, whatever it scores, where more than this share of its samples looks augmented, or is copied,
-    # beyond what is seen without the augmentation (copies: of real images), with 95% confidence.
+    # An arm may not be used, whatever it scores, where more than this share of its samples looks augmented, or is
+    # copied, beyond what is seen without the augmentation (copies: of real images), with 95% confidence.
     config.study.leak_limit = 0.05
     config.study.copy_limit = 0.05
     config.study.controls = False  # also the arms duplicate and more, each with augment.count images

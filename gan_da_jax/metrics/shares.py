@@ -25,8 +25,8 @@ def excess(differences: Sequence[float], errors: Sequence[float]) -> Excess:
     """Pool a difference of shares over seeds.
 
     The interval is Student's over the seeds, mean +- t(0.975, n - 1) s / sqrt(n), for seeds differ by more than their
-    samples do: of [0, 0.24] nothing can be claimed. It is never shorter than the counts allow, mean +- 1.96 e / sqrt(n),
-    which is all that there is with one seed.
+    samples do: of [0, 0.24] nothing can be claimed. It is never shorter than the counts allow, mean +- 1.96 e /
+    sqrt(n), which is all that there is with one seed.
 
     Args:
         differences: n >= 1, one a seed.

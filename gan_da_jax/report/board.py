@@ -20,10 +20,10 @@ CLOSE = 0.4  # Kendall's tau from which on two orders are called alike: 7 of 10 
 def account_of(board: Board) -> dict[str, Any]:
     """Gather what the page says of one board.
 
-    `use` is the arm that the verdict says to use, or None; `faults` says why arms may not be used; `usable` holds the
-    others that have the first score, which leads. `ranked` holds the arms that have it, from the best, or from the highest where the reading is
-    disputed; `rest` the others. `distances` are the scores of which a lower one is better, such as FID and KID, each
-    with its best arm.
+    `use` is the arm that the verdict says to use, or None; `faults` says why arms may not be used; `learnt` whether the
+    samples show anything. The first score leads. `ranked` holds the arms that have it, from the best, or from the
+    highest where the reading is disputed; `usable` these without faults; `rest` the arms that lack it. `distances` are
+    the scores of which a lower one is better, such as FID and KID, each with its best arm that may be used.
     """
     lead = board.scores[0]
     ranked = board.ranked(lead)
