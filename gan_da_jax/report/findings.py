@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_da_jax.metrics.columns import written
+from gan_da_jax.metrics.columns import signed, written
 from gan_da_jax.metrics.comparison import LEVEL, rank_agreement
 from gan_da_jax.report import controls, learning, usable
 from gan_da_jax.report.arms import Board, Standing
@@ -117,7 +117,11 @@ def _same_order(boards: list[Board]) -> Found:
     taus, p_values = zip(*pairs, strict=True)
     tau, p = statistics.fmean(taus), max(p_values)
     here = AGREES if tau > 0 and p <= LEVEL else DISAGREES if tau <= 0 else OPEN
-    return Found(claim, here, f"Kendall's tau = {written(tau)}, p = {p:.2g} by all orders of the arms")
+    return Found(
+        claim,
+        here,
+        f"Kendall's tau = {signed(tau) if tau < 0 else written(tau)}, p = {p:.2g} by all orders of the arms",
+    )
 
 
 def _orders(boards: list[Board]) -> Iterator[tuple[float, float]]:

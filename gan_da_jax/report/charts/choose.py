@@ -10,6 +10,7 @@ from gan_da_jax.metrics.columns import written
 from gan_da_jax.metrics.measure import Score
 from gan_da_jax.metrics.over_seeds import curve
 from gan_da_jax.metrics.shares import leakage, memorisation
+from gan_da_jax.report import learning, usable
 from gan_da_jax.report.arms import ArmRuns, Board, Standing
 from gan_da_jax.report.charts import bars, figures, probabilities, sheets
 from gan_da_jax.runs.read import RecordedRun
@@ -154,7 +155,12 @@ def _curves(board: Board, score: Score) -> figures.Figure:
 
 
 def _ranking(board: Board, score: Score) -> figures.Figure:
-    places = [_ranked(standing, score, standing.arm.label) for standing in board.ranked(score)]
+    barred = {} if learning.nothing_learnt(board) else usable.faults(board)
+    names = {
+        one.number: f"{one.arm.label} (not to be used)" if one.number in barred else one.arm.label
+        for one in board.standings
+    }
+    places = [_ranked(standing, score, names[standing.number]) for standing in board.ranked(score)]
     return figures.ranking(places, label=score.label, real=board.real(score), better=score.better)
 
 
