@@ -93,9 +93,7 @@ def simultaneous(
     return (estimate - half, estimate + half), float(distribution.exceeds(np.array([abs(estimate) / error]), df)[0])
 
 
-def _seeds(
-    estimate: float, residual: Spread, arm: int, control: int, *, arms: int, level: float
-) -> int | None:
+def _seeds(estimate: float, residual: Spread, arm: int, control: int, *, arms: int, level: float) -> int | None:
     """Say how many seeds would make this estimate claimable, if every arm had every seed."""
     if residual.pooled is None:
         return None

@@ -130,9 +130,7 @@ class _Apart(NamedTuple):
 
 def _apart(layout: Layout, scores: np.ndarray, others: frozenset[int], arm: int, least: float) -> _Apart | None:
     """Test one arm's mean square about the others' seeds against the others' own; None where there is nothing to test."""
-    (rest, rest_df), (all_of_them, df) = (
-        _residual(layout, scores, arms, least) for arms in (others, others | {arm})
-    )
+    (rest, rest_df), (all_of_them, df) = (_residual(layout, scores, arms, least) for arms in (others, others | {arm}))
     if not rest_df or df == rest_df:
         return None
     square = max(0.0, all_of_them - rest) / (df - rest_df)

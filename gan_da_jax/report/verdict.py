@@ -1,11 +1,11 @@
 """A board -> its verdict: which arm is best and by how much, whether that can be claimed, and what limits it most."""
 
 from gan_da_jax.metrics.columns import signed, written
-from gan_da_jax.metrics.comparison import LEVEL, Comparison, seeds_needed
+from gan_da_jax.metrics.comparison import LEVEL, Comparison
 from gan_da_jax.metrics.measure import Score
 from gan_da_jax.report import caveats
 from gan_da_jax.report.arms import Board, Standing
-from gan_da_jax.report.controls import Against, control
+from gan_da_jax.report.controls import Against, control, ends, size
 
 BASELINE = "training on the originals alone (`none`)"
 
@@ -104,42 +104,48 @@ def _claim(board: Board, candidates: list[Standing], against: Against) -> str:
     found = compared.get(best.number)
     if found is None or board.deciding is None or found.difference >= 0:
         return _many(score, compared)
-    if found.ci95 is None:
-        return f"This cannot be claimed: with one common seed the difference may be chance. {_seeds(len(compared))}"
-    low, high = found.ci95
-    over = f"over {len(found.seeds)} common seeds the paired difference is {signed(found.difference)}"
-    between = f"95% interval {signed(low)} to {signed(high)}, not corrected for having chosen the best arm"
-    tested = f"p = {found.p_holm:.2g} by an exact signed-rank test, corrected for {_arms(len(compared))}"
-    if found.claimed:
-        return f"This can be claimed: {over} ({between}; {tested})."
-    if found.enough:
-        return f"This cannot be claimed: {over} ({between}; {tested}), which chance may explain."
-    sign = "includes 0" if low <= 0 <= high else "leaves out 0, which is a hint"
-    return (
-        f"This cannot be claimed yet: {over}, and its 95% interval, {signed(low)} to {signed(high)}, {sign}. "
-        f"{_seeds(len(compared))}"
+    if found.p is None:
+        return f"This cannot be claimed: {_unknown(found)}."
+    over = f"over {len(found.seeds)} common seeds the difference is {size(found)}"
+    tested = (
+        f"95% interval {' to '.join(ends(found))}, p = {found.p:.2g} by {_test(found)}, corrected for "
+        f"{_arms(len(compared))}; p = {found.p_rank:.2g} by ranks"
     )
+    if found.claimed:
+        return f"This can be claimed: {over} ({tested})."
+    return f"This cannot be claimed: {over} ({tested}), which chance may explain.{_more(found)}"
 
 
 def _many(score: Score, compared: dict[int, Comparison]) -> str:
     """Say what can be said where there is no one arm to compare with the baseline."""
     number, claimed = len(compared), sum(found.claimed for found in compared.values())
-    if not any(found.enough for found in compared.values()):
-        most = max(len(found.seeds) for found in compared.values())
-        return (
-            f"No difference from {BASELINE} can be claimed: with {most} common seed{'s' if most > 1 else ''} it may be "
-            f"chance. {_seeds(number)}"
-        )
+    if all(found.p is None for found in compared.values()):
+        most = max(compared.values(), key=lambda found: len(found.seeds))
+        return f"No difference from {BASELINE} can be claimed: {_unknown(most)}."
     differ = f"{claimed} of {number} arms differ{'s' if claimed == 1 else ''}" if claimed else "no arm differs"
     return (
-        f"By {score.label}, {differ} from {BASELINE} by more than chance explains (p at most {LEVEL} by an exact "
-        "signed-rank test, corrected for all arms)."
+        f"By {score.label}, {differ} from {BASELINE} by more than chance explains (p at most {LEVEL} by "
+        f"{_test(next(iter(compared.values())))}, corrected for all arms)."
     )
 
 
-def _seeds(arms: int) -> str:
-    """Say how many seeds a claim about one of these arms needs."""
-    return f"A rank test over {_arms(arms)} needs at least {seeds_needed(arms)} seeds to reach p = {LEVEL}."
+def _unknown(found: Comparison) -> str:
+    """Say why nothing is known of chance."""
+    if len(found.seeds) == 1:
+        return "with one common seed the difference may be chance"
+    return f"{len(found.seeds)} common seeds show no spread by which to tell chance"
+
+
+def _test(found: Comparison) -> str:
+    return "Student's t test" if found.method == "Student" else "Dunnett's test"
+
+
+def _more(found: Comparison) -> str:
+    """Say how many more seeds may do."""
+    more = (found.seeds_needed or 0) - len(found.seeds)
+    if more <= 0:
+        return ""
+    return f" If it is real, about {more} more seed{'' if more == 1 else 's'} would show it in four of five studies."
 
 
 def _arms(number: int) -> str:
