@@ -62,8 +62,8 @@ def compare(families: Sequence[Family[Name]], *, relative: bool) -> dict[Name, C
 
     Args:
         families: the controls with their arms; every name occurs once.
-        relative: whether differences of the score mean something as ratios. They are then computed on logarithms, unless
-            a score of the family is 0 or less.
+        relative: whether to compare by ratios, which is to say on logarithms; not done where a score of the family is 0
+            or less.
 
     Returns:
         The arms that have a seed in common with their control.
