@@ -51,3 +51,10 @@ def written(number: float | None) -> str:
 def signed(number: float) -> str:
     """Write a difference of scores for people, as `written` does, with its sign."""
     return ("−" if number < 0 else "+") + written(abs(number))
+
+
+def percent(number: float) -> str:
+    """Write a relative difference in percent for people, with its sign: one decimal below 10, powers from 10^5 on."""
+    size = abs(number)
+    digits = f"{size:.1f}" if size < 9.95 else f"{size:,.0f}" if size < 1e5 else f"{size:.0e}"
+    return f"{'−' if number < 0 else '+'}{digits}%"

@@ -1,67 +1,133 @@
-"""Arms held against a control over common seeds: paired differences, an exact rank test, corrected for many arms."""
+"""Arms held against their controls: by Dunnett's test with its intervals, and by ranks as a second opinion."""
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from gan_da_jax.metrics.over_seeds import interval
+from gan_da_jax.metrics.many_to_one import many_to_one
+from gan_da_jax.metrics.two_way import Layout
 
-LEVEL = 0.05  # a corrected p-value up to this counts as more than chance
+LEVEL = 0.05  # the chance of any wrong claim among all arms of a score; an adjusted p-value up to it is a claim
 Name = TypeVar("Name", bound=Hashable)
+Scores = Mapping[int, float]  # of one arm: seed -> score
+
+
+class Family(NamedTuple, Generic[Name]):
+    """A control and the arms that are compared with it, each with its scores, finite, under the seeds."""
+
+    control: Scores
+    arms: Mapping[Name, Scores]
 
 
 class Comparison(NamedTuple):
     """An arm minus its control.
 
     Attributes:
-        difference: the mean over the common seeds.
-        ci95: Student's 95% interval of it, [low, high], or None for one seed.
-        p: of Wilcoxon's signed-rank test, two-sided and exact.
-        p_holm: the same after Holm's correction over all arms that were compared.
-        seeds: the common seeds, ascending.
-        enough: whether this number of seeds can bring `p_holm` down to `LEVEL`, however large the differences are.
-        seeds_needed: the smallest number of seeds that can.
+        difference: in the score's unit, by least squares: the mean over the common seeds where no run is missing.
+        percent: the same in percent of the control, from logarithms; None where the score is compared plainly.
+        ci95: the interval of `percent` where there is one, else of `difference`: [low, high]. All intervals of a score
+            hold at once with a chance of 95%. None where nothing is known of chance.
+        p: the adjusted p-value that belongs to the interval; None without one.
+        p_rank: the second opinion: the exact signed-rank test over the common seeds, with Holm's correction.
+        seeds: the seeds that the arm and its control have in common, ascending; at least one.
+        seeds_needed: with how many seeds in all an effect of the size found would be claimed with a chance of 0.8; None
+            where there is no effect, nothing known of chance, or more needed than `many_to_one.MOST_SEEDS`.
+        method: `Student` for a single arm, else `Dunnett`; `Dunnett, own spread` where the arm or its control spreads
+            further than the others, see `many_to_one`.
+        p_spread: the p-value of that test; None where the runs allow none.
     """
 
     difference: float
+    percent: float | None
     ci95: list[float] | None
-    p: float
-    p_holm: float
+    p: float | None
+    p_rank: float
     seeds: list[int]
-    enough: bool
-    seeds_needed: int
+    seeds_needed: int | None
+    method: str
+    p_spread: float | None
 
     @property
     def claimed(self) -> bool:
         """Whether the difference is more than chance would explain."""
-        return self.p_holm <= LEVEL
+        return self.p is not None and self.p <= LEVEL
 
 
-def compare(pairs: Mapping[Name, tuple[Mapping[int, float], Mapping[int, float]]]) -> dict[Name, Comparison]:
-    """Compare arms with their controls, seed by seed: a seed draws the originals, which an arm and its control share.
+def compare(families: Sequence[Family[Name]], *, relative: bool) -> dict[Name, Comparison]:
+    """Compare arms with their controls by one score, seed by seed: a seed draws the originals, which all arms share.
+
+    Each family is compared by `many_to_one`; several share the level equally (Bonferroni).
 
     Args:
-        pairs: for each arm its own scores and its control's, finite, under their seeds.
+        families: the controls with their arms; every name occurs once.
+        relative: whether to compare by ratios, which is to say on logarithms; not done where a score of the family is 0
+            or less.
 
     Returns:
         The arms that have a seed in common with their control.
     """
-    seeds = {name: sorted(arm.keys() & control.keys()) for name, (arm, control) in pairs.items()}
-    differences = {
-        name: [pairs[name][0][seed] - pairs[name][1][seed] for seed in common]
-        for name, common in seeds.items()
-        if common
+    common = {
+        name: sorted(scores.keys() & family.control.keys())
+        for family in families
+        for name, scores in family.arms.items()
     }
-    p_values = [signed_rank(values) for values in differences.values()]
-    least = holm([least_p(len(values)) for values in differences.values()])
-    needed = seeds_needed(len(differences))
+    kept = [
+        Family(family.control, arms)
+        for family in families
+        if (arms := {name: scores for name, scores in family.arms.items() if common[name]})
+    ]
+    ranks = _ranks(kept, common)
     return {
-        name: Comparison(*interval(values), p, p_holm, seeds[name], reachable <= LEVEL, needed)
-        for (name, values), p, p_holm, reachable in zip(
-            differences.items(), p_values, holm(p_values), least, strict=True
-        )
+        name: found for family in kept for name, found in _compare(family, relative, len(kept), common, ranks).items()
     }
+
+
+def _compare(
+    family: Family[Name], relative: bool, families: int, common: Mapping[Name, list[int]], ranks: Mapping[Name, float]
+) -> dict[Name, Comparison]:
+    runs = [
+        (arm, seed, score)
+        for arm, scores in enumerate([family.control, *family.arms.values()])
+        for seed, score in scores.items()
+    ]
+    layout = Layout(tuple(arm for arm, _, _ in runs), tuple(seed for _, seed, _ in runs))
+    values = np.array([score for _, _, score in runs], np.float64)
+    plain = decisive = many_to_one(layout, values, 0, level=LEVEL / families)
+    logarithmic = relative and bool((values > 0).all())
+    if logarithmic:
+        decisive = many_to_one(layout, np.log(values), 0, level=LEVEL / families)
+    found = {}
+    for arm, name in enumerate(family.arms, start=1):
+        one = decisive[arm]
+        found[name] = Comparison(
+            difference=plain[arm].estimate,
+            percent=in_percent(one.estimate) if logarithmic else None,
+            ci95=one.ends and [in_percent(end) if logarithmic else end for end in one.ends],
+            p=None if one.p is None else min(1.0, families * one.p),
+            p_rank=ranks[name],
+            seeds=common[name],
+            seeds_needed=one.seeds_needed,
+            method="Student" if len(family.arms) == 1 else "Dunnett, own spread" if one.odd else "Dunnett",
+            p_spread=one.p_spread,
+        )
+    return found
+
+
+def in_percent(logarithm: float) -> float:
+    """Convert the logarithm of a ratio into a difference in percent, at most about 1e306: JSON knows no infinity."""
+    return 100 * math.expm1(min(logarithm, 700.0))
+
+
+def _ranks(families: Sequence[Family[Name]], common: Mapping[Name, list[int]]) -> dict[Name, float]:
+    """Test the paired differences of all arms by their ranks, corrected for all of them."""
+    p = {
+        name: signed_rank([scores[seed] - family.control[seed] for seed in common[name]])
+        for family in families
+        for name, scores in family.arms.items()
+    }
+    return dict(zip(p, holm(list(p.values())), strict=True))
 
 
 def signed_rank(differences: Sequence[float]) -> float:
@@ -84,16 +150,6 @@ def signed_rank(differences: Sequence[float]) -> float:
     found = doubled[values > 0].sum()
     tail = min(ways[: found + 1].sum(), ways[found:].sum())
     return float(min(1.0, 2 * tail / ways.sum()))
-
-
-def least_p(seeds: int) -> float:
-    """Compute the smallest p-value that `signed_rank` can give for n seeds: 2 of the 2^n signs are extreme."""
-    return min(1.0, 2.0 ** (1 - seeds))
-
-
-def seeds_needed(arms: int) -> int:
-    """Compute how many seeds each of this number of arms needs, so that one can reach `LEVEL` after the correction."""
-    return next(seeds for seeds in range(1, 64) if arms * least_p(seeds) <= LEVEL)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -75,6 +75,7 @@ MEASURE = Measure(
             "FID",
             "lower",
             "Heusel et al., 2017, arXiv:1706.08500",
+            positive=True,
             chooses=True,
             distance=True,
             named_by_network=True,

@@ -98,11 +98,30 @@ def _whole(inputs: Inputs) -> dict[str, object]:
 
 _PAPER = "Salimans et al., 2016, arXiv:1606.03498"
 SPLIT = Measure(
-    (Score("inception_score", "Inception Score", "disputed", _PAPER, real="real_inception_score", spread=True),),
+    (
+        Score(
+            "inception_score",
+            "Inception Score",
+            "disputed",
+            _PAPER,
+            real="real_inception_score",
+            positive=True,
+            spread=True,
+        ),
+    ),
     _split,
 )
 WHOLE = Measure(
-    (Score("inception_score_1", "Inception Score, 1 split", "disputed", _PAPER, real="real_inception_score_1"),),
+    (
+        Score(
+            "inception_score_1",
+            "Inception Score, 1 split",
+            "disputed",
+            _PAPER,
+            real="real_inception_score_1",
+            positive=True,
+        ),
+    ),
     _whole,
     details=("inception_score_1_interval",),
 )

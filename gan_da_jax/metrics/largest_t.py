@@ -1,10 +1,11 @@
-"""The largest of several correlated t statistics: how likely it exceeds a number by chance, and which number it seldom does.
+"""The largest of several correlated t statistics: how likely it exceeds a number, and which it seldom exceeds.
 
 Dunnett's many-to-one test (1955, A Multiple Comparison Procedure for Comparing Several Treatments with a Control, JASA
 50) holds each |estimate| / standard error against this distribution, the multivariate t of Dunnett and Sobel (1954).
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -39,27 +40,41 @@ class LargestT(NamedTuple):
 
     def critical(self, df: float, level: float) -> float:
         """Compute the number that max |T_i| exceeds with probability `level`, 0 < level < 1."""
-        # It lies between the quantiles for one statistic and for k independent chances (Bonferroni).
-        low, high = (-float(stdtrit(df, level / 2 / number)) for number in (1, self.number))
-        if self.number == 1:
-            return low
-        return float(brentq(lambda t: self.exceeds(np.array([t]), df)[0] - level, 0.99 * low, 1.01 * high, rtol=1e-9))
+        return _critical(self, df, level)
+
+
+@functools.lru_cache(maxsize=4096)
+def _critical(distribution: LargestT, df: float, level: float) -> float:
+    # It lies between the quantiles for one statistic and for k of them by Bonferroni.
+    low, high = (-float(stdtrit(df, level / 2 / number)) for number in (1, distribution.number))
+    if distribution.number == 1:
+        return low
+
+    def beyond(t: float) -> float:
+        return float(distribution.exceeds(np.array([t]), df)[0]) - level
+
+    return float(brentq(beyond, 0.99 * low, 1.01 * high, rtol=1e-9))
+
+
+def complete(arms: int) -> LargestT:
+    """Find the distribution for `arms` arms and a control that all have the same seeds."""
+    return one_factor((math.sqrt(0.5),) * arms)
 
 
 def of_covariance(covariance: np.ndarray) -> LargestT:
     """Find the distribution for estimates with this covariance, up to a factor.
 
-    Estimates that share their control only have equal covariances with each other: complete layouts, and groups of any
-    size without seeds. They depend on one common normal variable, which a quadrature integrates out, to within 1e-6. Any
-    other covariance takes a fixed scrambled Sobol sequence of 2^13 directions, whose length is integrated out exactly:
-    the same number every time, to within 0.0005 for p-values around 0.05 and up to twelve estimates.
+    Where all pairs of estimates have the same covariance, as in complete layouts, and in groups of any size without
+    seeds, they depend on one common normal variable, which a quadrature integrates out, to within 1e-6. Any other
+    covariance takes a fixed scrambled Sobol sequence of 2^13 directions, whose length is integrated out exactly: the
+    same number every time, to within 0.0005 for p-values around 0.05 and up to twelve estimates.
 
     Args:
         covariance: float64 [k, k], k >= 1, positive definite.
     """
     k = len(covariance)
     if k == 1:
-        return LargestT(1, lambda t, df: 2 * stdtr(df, -t))
+        return complete(1)
     deviations = np.sqrt(np.diag(covariance))
     others = covariance[~np.eye(k, dtype=bool)]
     common = others.mean()
@@ -74,8 +89,10 @@ def one_factor(loads: tuple[float, ...]) -> LargestT:
     """Find the distribution where T_i and T_j have the correlation l_i l_j, by quadrature.
 
     Args:
-        loads: k >= 2 numbers l_i, 0 <= l_i < 1.
+        loads: k >= 1 numbers l_i, 0 <= l_i < 1.
     """
+    if len(loads) == 1:
+        return LargestT(1, lambda t, df: 2 * stdtr(df, -t))
     loading, times = np.unique(loads, return_counts=True)
     own = np.sqrt(1 - loading**2)[:, None, None]
     shift, y = loading[:, None, None] * _Z, np.exp(_LOG_Y)[:, None]

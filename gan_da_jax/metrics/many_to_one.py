@@ -1,7 +1,6 @@
-"""Many arms against one control: Dunnett's test on the two-way layout of arms and seeds, and the seeds that it needs."""
+"""Many arms against one control: Dunnett's test on the layout of arms and seeds, and the seeds that it needs."""
 
 import bisect
-import functools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -40,11 +39,11 @@ class Contrast(NamedTuple):
 def many_to_one(layout: Layout, scores: np.ndarray, control: int, *, level: float) -> dict[int, Contrast]:
     """Compare every arm of a layout with its control.
 
-    The residual mean square is pooled over all arms, so that few seeds suffice: (arms - 1)(seeds - 1) degrees of freedom
-    where no run is missing. Pooling goes wrong where one arm spreads further: claims about it then rest on the others'
-    small spread. So an arm that stands out, see `two_way.spread`, has its own mean square in its standard error; the
-    degrees of freedom are Satterthwaite's, and the comparison is held against the multivariate t with these (Hasler and
-    Hothorn, 2008, Multiple Contrast Tests in the Presence of Heteroscedasticity, Biometrical Journal 50).
+    The residual mean square is pooled over all arms, so that few seeds suffice: it has (arms - 1)(seeds - 1) degrees of
+    freedom where no run is missing. Pooling goes wrong where one arm spreads further: claims about it then rest on the
+    small spread of the others. So an arm that stands out, see `two_way.spread`, has its own mean square in its standard
+    error; the degrees of freedom are Satterthwaite's, and the comparison is held against the multivariate t with these
+    (Hasler and Hothorn, 2008, Multiple Contrast Tests in the Presence of Heteroscedasticity, Biometrical Journal 50).
 
     Args:
         layout: the runs; every arm has a seed in common with the control.
@@ -93,9 +92,7 @@ def simultaneous(
     return (estimate - half, estimate + half), float(distribution.exceeds(np.array([abs(estimate) / error]), df)[0])
 
 
-def _seeds(
-    estimate: float, residual: Spread, arm: int, control: int, *, arms: int, level: float
-) -> int | None:
+def _seeds(estimate: float, residual: Spread, arm: int, control: int, *, arms: int, level: float) -> int | None:
     """Say how many seeds would make this estimate claimable, if every arm had every seed."""
     if residual.pooled is None:
         return None
@@ -108,7 +105,7 @@ def _seeds(
 def seeds_needed(difference: float, parts: Sequence[Part], *, arms: int, level: float) -> int | None:
     """Compute the seeds with which a true difference of this size is claimed with a chance of `POWER`.
 
-    The power is that of the noncentral t distribution, beyond the critical value for all arms; every arm has every seed.
+    The power is that of the noncentral t distribution beyond the critical value for all arms. Every arm has every seed.
 
     Args:
         difference: the arm minus the control.
@@ -123,18 +120,13 @@ def seeds_needed(difference: float, parts: Sequence[Part], *, arms: int, level: 
     """
     if not difference or not parts:
         return None
-    one = sum_up(parts)
+    one, distribution = sum_up(parts), largest_t.complete(arms)
 
     def enough(seeds: int) -> bool:
         df = one.df * (seeds - 1)
-        limit, shift = _critical(arms, df, level), abs(difference) * math.sqrt(seeds / one.square)
+        limit, shift = distribution.critical(df, level), abs(difference) * math.sqrt(seeds / one.square)
         scale, weight = largest_t.scales(df)
         return bool((ndtr(shift - limit * scale) + ndtr(-shift - limit * scale)) @ weight >= POWER)
 
     found = bisect.bisect_left(range(2, MOST_SEEDS + 1), True, key=enough) + 2
     return found if found <= MOST_SEEDS else None
-
-
-@functools.lru_cache(maxsize=4096)
-def _critical(arms: int, df: float, level: float) -> float:
-    return largest_t.of_covariance(np.eye(arms) + 1).critical(df, level)

@@ -22,6 +22,8 @@ class Score(NamedTuple):
         real: the field that holds the same score of the real images; "" where there is none.
         share: whether it is a share of images, 0..1, or a count on that scale. Then two numbers are compared by their
             difference, otherwise by their ratio.
+        positive: whether it is never negative and no share. Then arms are compared by their ratio, in percent of the
+            control, otherwise by plain differences.
         spread: whether an evaluation holds it as an object with `mean` and `std`, over parts of the images.
         chooses: whether it may choose the best checkpoint: papers must agree that less is better.
         distance: whether it says how far the samples are from the real images in a network's features.
@@ -35,6 +37,7 @@ class Score(NamedTuple):
     source: str
     real: str = ""
     share: bool = False
+    positive: bool = False
     spread: bool = False
     chooses: bool = False
     distance: bool = False

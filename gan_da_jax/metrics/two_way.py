@@ -70,10 +70,11 @@ def spread(layout: Layout, scores: np.ndarray) -> Spread:
 
     An arm stands out where its residuals, about the seeds as the other arms show them, have a larger mean square than
     the others' by an F test (Russell and Bradley, 1958, One-way Variances in a Two-way Classification, Biometrika 45;
-    for missing runs the same ratio of sums of squares). The test is exact with two or more seeds and three or more arms,
-    the control among them, and independent of the arms' means. Its level, `ODD`, is above the usual p of claims because
-    with few seeds it misses much, and low enough to leave nearly all of Dunnett's power to arms that are alike. Paired
-    differences would not do: a control that spreads further would widen them all alike.
+    for missing runs the same ratio of sums of squares). For normal residuals the test is exact with two or more seeds
+    and three or more arms, the control among them, and independent of the differences of the arms. Each arm has its own
+    test at the level `ODD`, without correction: a missed spread costs wrong claims, a false alarm only the power of one
+    arm, or of all where it is the control's. Paired differences would not do instead: they share the control, so its
+    spread would widen all of them alike.
 
     Args:
         layout: the runs.
@@ -129,10 +130,8 @@ class _Apart(NamedTuple):
 
 
 def _apart(layout: Layout, scores: np.ndarray, others: frozenset[int], arm: int, least: float) -> _Apart | None:
-    """Test one arm's mean square about the others' seeds against the others' own; None where there is nothing to test."""
-    (rest, rest_df), (all_of_them, df) = (
-        _residual(layout, scores, arms, least) for arms in (others, others | {arm})
-    )
+    """Test one arm's mean square about the others' seeds against the others'; None where that is impossible."""
+    (rest, rest_df), (all_of_them, df) = (_residual(layout, scores, arms, least) for arms in (others, others | {arm}))
     if not rest_df or df == rest_df:
         return None
     square = max(0.0, all_of_them - rest) / (df - rest_df)

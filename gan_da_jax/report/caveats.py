@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from gan_da_jax.classifiers.registry import caveats_on
-from gan_da_jax.metrics.columns import signed, written
+from gan_da_jax.metrics.columns import written
 from gan_da_jax.report import learning, usable
 from gan_da_jax.report.arms import Board, Standing
-from gan_da_jax.report.controls import Against, control
+from gan_da_jax.report.controls import Against, control, ends, size
 from gan_da_jax.report.health import troubles
 
 WORSE = 1.1  # how far the last checkpoint's distance may be above the best one's, as a ratio
@@ -100,8 +100,8 @@ def _duplicate(board: Board, best: Standing, against: Against) -> Iterator[str]:
     if found is not None and (found.ci95 is None or found.ci95[1] >= 0):
         yield (
             f"{duplicate.arm.label}, which only shows originals more often, may do as well: "
-            f"{best.arm.label} differs from it by {signed(found.difference)} in {score.label}"
-            + (f" (95% interval {signed(found.ci95[0])} to {signed(found.ci95[1])})." if found.ci95 else ".")
+            f"{best.arm.label} differs from it by {size(found)} in {score.label}"
+            + (f" (95% interval {' to '.join(ends(found))})." if found.ci95 else ".")
         )
 
 

@@ -33,6 +33,9 @@ COLUMNS = (
 )
 
 
+_OF_COMPARISON = ("p", "p_rank", "seeds_needed", "method", "p_spread")
+
+
 def entries(boards: list[Board]) -> list[dict[str, Any]]:
     """Make one entry for each arm and board: what the arm is, what it was scored by, and its scores.
 
@@ -127,8 +130,9 @@ def to_csv(entries: list[dict[str, Any]]) -> str:
         for policy, by_score in entry["against"].items():
             for key, found in by_score.items():
                 name = f"{key}_against_{policy}"
-                line |= {f"{name}_difference": found["difference"]} | _ends(name, found["ci95"])
-                line |= {f"{name}_p": found["p"], f"{name}_p_holm": found["p_holm"]}
+                line |= {f"{name}_{field}": found[field] for field in ("difference", "percent")}
+                line |= _ends(name, found["ci95"])
+                line |= {f"{name}_{field}": found[field] for field in _OF_COMPARISON}
         for op, found in entry["leakage"].items():
             line |= _columns(f"leakage_{op}", found) | {
                 f"leakage_{op}_{name}": found[name] for name in ("accuracy", "expected")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from gan_da_jax.metrics.columns import signed, written
+from gan_da_jax.metrics.columns import written
 from gan_da_jax.metrics.comparison import Comparison
 from gan_da_jax.metrics.measure import Score
 from gan_da_jax.report import caveats, controls, learning, usable
@@ -12,6 +12,11 @@ from gan_da_jax.report.controls import Against
 
 BASELINE = "training on the originals alone (`none`)"
 FEWEST = 3  # seeds that are advised where there is one: with two, an interval is hardly ever short enough
+TESTS = {  # what a sentence calls the methods of `comparison.Comparison`
+    "Student": "Student's t test",
+    "Dunnett": "Dunnett's test",
+    "Dunnett, own spread": "Dunnett's test with the arm's own spread",
+}
 MANY = 100  # seeds that nobody trains
 
 
@@ -168,16 +173,15 @@ def _listed(standings: Sequence[Standing]) -> str:
 
 
 def _change(found: Comparison) -> str:
-    size = f"{abs(found.percent):.1f}%" if found.percent is not None else written(abs(found.difference))
-    return f"{size} {'lower' if found.difference < 0 else 'higher'}"
+    return f"{controls.size(found).lstrip('+−')} {'lower' if found.difference < 0 else 'higher'}"
 
 
 def _interval(found: Comparison) -> str:
     """Write the simultaneous interval of a comparison, and how it was computed."""
     if found.ci95 is None or found.p is None:
         return ""
-    low, high = (f"{signed(end)}%" if found.percent is not None else signed(end) for end in found.ci95)
-    return f" (95% interval {low} to {high}; {len(found.seeds)} seeds, {found.method}, p = {found.p:.2g})"
+    between, seeds = " to ".join(controls.ends(found)), len(found.seeds)
+    return f" (95% interval {between}; {seeds} seeds, {TESTS[found.method]}, p = {found.p:.2g})"
 
 
 def _seeds(found: Comparison | None) -> str:

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import jinja2
 
 from gan_da_jax.metrics.columns import signed, written
-from gan_da_jax.metrics.comparison import LEVEL, seeds_needed
-from gan_da_jax.report import findings, pictures
+from gan_da_jax.metrics.comparison import LEVEL
+from gan_da_jax.report import controls, findings, pictures
 from gan_da_jax.report.arms import ArmRuns, Board, differing
 from gan_da_jax.report.board import account_of
 from gan_da_jax.report.health import troubles
@@ -56,8 +56,15 @@ def render(
         lstrip_blocks=True,
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
     )
-    environment.filters |= {"written": written, "signed": signed, "link": _link, "prose": _prose}
-    environment.globals |= {"seeds_needed": seeds_needed, "level": LEVEL}
+    environment.filters |= {
+        "written": written,
+        "signed": signed,
+        "size": controls.size,
+        "ends": controls.ends,
+        "link": _link,
+        "prose": _prose,
+    }
+    environment.globals |= {"level": LEVEL}
     sheets = {key: pictures.embed_png(chart.png) for key, chart in charts.items() if key[0] in ("preview", "samples")}
     uris = {key: pictures.uri("image/svg+xml", chart.svg) for key, chart in charts.items() if key not in sheets}
     sources = list(dict.fromkeys(arm.source for arm in arms))
