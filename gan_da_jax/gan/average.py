@@ -1,8 +1,8 @@
 """An average of the generator over its updates, and the running statistics that belong to it.
 
-Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data" (and its code): the samples of a GAN are
-drawn by an exponential moving average of the generator's parameters, whose half-life is counted in images shown, and is
-at first a twentieth of all that were shown.
+Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", and its code: samples are drawn by an
+exponential moving average of the generator's parameters, whose half-life is counted in images shown, and is at first a
+twentieth of all that were shown.
 """
 
 import math
@@ -16,9 +16,8 @@ from gan_da_jax import prng
 from gan_da_jax.gan.interface import Variables
 
 RAMP = 0.05  # the half-life at most, as a share of the images shown so far
-# 2,048 latents settle the statistics. With BatchNorm's momentum of 0.9, the raw generator's statistics, from which the
-# passes start, keep a weight of 0.9^32 = 3%; the passes weigh as about 20 batches, so that the mean of a channel is known
-# as from 1,200 images.
+# With BatchNorm's momentum of 0.9, the statistics that the passes start from keep a weight of 0.9^32 = 3%. The latest
+# passes weigh as (1 + 0.9) / (1 - 0.9) = 19 equal batches, so that statistics are known as from 1,200 images.
 PASSES, BATCH = 32, 64
 
 

@@ -279,16 +279,16 @@ def run_steps(
 def shown(network: Gan, state: State) -> Variables:
     """Make the generator's variables that are sampled, scored and exported.
 
-    Whatever makes images from a state asks here. So a run that averages its generator shows the average in its pictures,
-    its scores, its audit and its exported weights.
+    Whatever makes images from a state asks here. So a run that averages its generator shows the average in its
+    pictures, its scores, its audit and its exported weights.
 
     Args:
         network: the networks.
         state: on the host, or whole on every device.
 
     Returns:
-        The generator as it is trained, where there is no average. Otherwise the average, with statistics of its own, see
-        `average.settled`: computed on one device, so that it is the same with any number of them.
+        The generator as it is trained, where there is no average. Otherwise the average, with statistics of its own,
+        see `average.settled`: computed on one device, so that it is the same with any number of them.
     """
     if "average" not in state.extra:
         return state.generator
