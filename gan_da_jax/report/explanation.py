@@ -55,9 +55,8 @@ def drawn_by(arms: Sequence[ArmRuns]) -> str:
     """Say in a sentence which generator draws the samples of arms: an average, or the generator as it was trained."""
     lives = sorted({arm.ema_kimg for arm in arms})
     longest = " or ".join(f"{life:g}" for life in lives if life)
-    average = (
-        f"the averaged generator (EMA, half-life {longest} kimg, or {RAMP:.0%} of what was shown where that is less)"
-    )
+    most = f"or {RAMP:.0%} of what was shown where that is less"
+    average = f"the averaged generator (EMA, half-life {longest} kimg, {most})"
     if not longest:
         return "Samples are drawn by the generator as it was trained, not averaged."
     if lives[0]:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_da_jax import gan
 from gan_da_jax.data import dataset
 from gan_da_jax.devices import parallel
 from gan_da_jax.errors import UserError
