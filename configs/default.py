@@ -59,6 +59,10 @@ def get_config() -> ConfigDict:
     config.train.keep = 20
     config.train.learning_rate = 2e-4  # Adam's, of both networks; as in the DCGAN paper
     config.train.beta1 = 0.5  # Adam's first decay rate; as in the DCGAN paper
+    # Samples are drawn by an exponential moving average of the generator's parameters, with this half-life in thousands
+    # of images shown, and with 5% of all that were shown so far where that is less; 0: by the generator as it was
+    # trained. An average does not sway with the latest batches. 10 as in StyleGAN2-ADA; the paper's DCGAN has none.
+    config.train.ema_kimg = 10.0
 
     config.evaluate = ConfigDict()
     config.evaluate.samples = 1000  # images generated for the scores; the paper has 1,000

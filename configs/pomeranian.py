@@ -12,6 +12,7 @@ from gan_da_jax.configs import default
 def get_config() -> ConfigDict:
     """Return the paper's set-up. Pictures collected from the web may hold bad files; these are left out."""
     config = default.get_config()
+    config.train.ema_kimg = 0.0  # the paper's samples are the generator's as it was trained
     config.data.source = "folder"
     config.data.path = "pomeranians"
     config.data.skip_bad = True

@@ -137,7 +137,7 @@ def sample(run: Run, count: int = 64, *, seed: int = 0, step: int | None = None)
         raise UserError(f"{run} has no checkpoint {step}; it has the checkpoints {', '.join(map(str, saved))}")
     state = run.trained_state(saved[-1] if step is None else step)
     latents = sampling.latents(seed=seed, stream="sample", count=count, latent_dim=run.config.model.latent_dim)
-    return sampling.sampler(run.network)(gan.shown(state), latents)
+    return sampling.sampler(run.network)(gan.shown(run.network, state), latents)
 
 
 def _seen(images: np.ndarray | str | Path, stack: contextlib.ExitStack) -> extract.Seen:

@@ -99,7 +99,8 @@ def test_a_circle_is_found():
         ("h5py", "files/keras_h5.py"),
         (
             "torch",
-            "files/torch_file.py pytorch/dcgan.py pytorch/inception.py pytorch/parity.py pytorch/states.py",
+            "files/torch_file.py pytorch/average.py pytorch/dcgan.py pytorch/inception.py pytorch/parity.py "
+            "pytorch/states.py",
         ),
         ("safetensors", "files/torch_file.py"),
         ("tensorflow", "data/sources/tfds.py"),

@@ -6,6 +6,7 @@ otherwise, training makes the difference grow from step to step, and the toleran
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -48,6 +49,7 @@ class Recomputed:
         """Take a run's files; what is learnt of its originals is kept in the folder `cache`."""
         self._recorded, self._cache = recorded, cache
         self._states: dict[int, gan.State] = {}
+        self._generators: dict[int, Any] = {}
         self._scorers: dict[tuple, scorer.CheckpointScorer] = {}
 
     @property
@@ -59,6 +61,12 @@ class Recomputed:
         if step not in self._states:
             self._states[step] = self._recorded.state(step)
         return self._states[step]
+
+    def _shown(self, step: int) -> Any:
+        """Make the generator's variables that a checkpoint shows, once."""
+        if step not in self._generators:
+            self._generators[step] = gan.shown(self._run.network, self._state(step))
+        return self._generators[step]
 
     def source_again(self) -> str:
         """Check that the source, where it is at hand, gives the originals again."""
@@ -175,7 +183,7 @@ class Recomputed:
     def sample_again(self, step: int) -> str:
         """Check that a checkpoint's generator makes the picture in `samples` again."""
         name, row = samples_name(step), self._row(step)
-        grid = networks.sample_grid(self._run.config, gan.shown(self._state(step)))
+        grid = networks.sample_grid(self._run.config, self._shown(step))
         kept = pixels(self._run.workdir / name)
         far = np.abs(kept.astype(int) - grid).max() if kept.shape == grid.shape else 255
         if far > (0 if self._exact(row) else PIXELS):
@@ -198,10 +206,10 @@ class Recomputed:
                 rows[by] = row
         if not rows:
             raise Unchecked("the checkpoint was not evaluated")
-        state, same = self._state(step), True
+        same = True
         for row in rows.values():
             exact = self._exact(row)
-            again, _ = self._scorer(row, exact).score(gan.shown(state), step, row["repeat"], lambda count: None)
+            again, _ = self._scorer(row, exact).score(self._shown(step), step, row["repeat"], lambda count: None)
             again = json.loads(json.dumps(again))
             again.pop("reasons")  # the words may be another version's; which scores are missing shows in the scores
             again = self._as_measured_then(again, row)
@@ -272,10 +280,11 @@ def carried_classifier(workdir: Path, name: str) -> Path | None:
 
 
 def _norm(one: gan.State, other: gan.State) -> float:
-    """Measure how far apart the parameters of two states are."""
+    """Measure how far apart the parameters of two states are, averages included."""
     pairs = [
         (one.generator["params"], other.generator["params"]),
         (one.discriminator["params"], other.discriminator["params"]),
+        (one.extra, other.extra),
     ]
     squares = jax.tree.map(lambda a, b: float(np.sum((np.asarray(a, np.float64) - b) ** 2)), *zip(*pairs, strict=True))
     return sum(jax.tree.leaves(squares)) ** 0.5

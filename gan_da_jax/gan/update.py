@@ -7,13 +7,17 @@ state and its own slice of the batch, and all return the same.
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
+from gan_da_jax.gan import average
 from gan_da_jax.gan.interface import Loss, Variables
 from gan_da_jax.gan.losses import LOSSES
 from gan_da_jax.gan.networks import NETWORKS
@@ -32,7 +36,8 @@ class State:
         discriminator: the discriminator's variables, in the same form.
         generator_optimizer: its optimizer's state.
         discriminator_optimizer: its optimizer's state.
-        extra: what some runs keep beside these, by name; empty for others.
+        extra: what some runs keep beside these, by name; empty for others. `average` is an average of the generator's
+            parameters, in their form, where `Gan.ema_kimg` is above 0.
     """
 
     step: jax.Array
@@ -65,7 +70,18 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class Gan:
-    """The two networks, what they minimize, the optimizer that both use, and the sizes of images and latent vectors."""
+    """The two networks, and how they are trained.
+
+    Attributes:
+        generator: the generator.
+        discriminator: the discriminator.
+        loss: what they minimize.
+        optimizer: that both use.
+        image_size: pixels.
+        latent_dim: numbers that the generator starts from.
+        ema_kimg: the longest half-life, in thousands of images shown, of the average of the generator's parameters that
+            is `shown`; 0 where none is kept.
+    """
 
     generator: nn.Module
     discriminator: nn.Module
@@ -73,6 +89,7 @@ class Gan:
     optimizer: optax.GradientTransformation
     image_size: int
     latent_dim: int
+    ema_kimg: float = 0.0
 
 
 def create(
@@ -84,6 +101,7 @@ def create(
     width: int = 64,
     learning_rate: float = 2e-4,
     beta1: float = 0.5,
+    ema_kimg: float = 0.0,
     dtype: str = "float32",
 ) -> Gan:
     """Create a GAN for square images.
@@ -96,6 +114,7 @@ def create(
         width: channels of the largest maps.
         learning_rate: of Adam, for both networks.
         beta1: Adam's first decay rate; the second is 0.999.
+        ema_kimg: the longest half-life of an average of the generator, in thousands of images shown; 0 for no average.
         dtype: what layers compute in, one of `NETWORKS[name].dtypes`; parameters, statistics, losses and the optimizer
             are float32.
     """
@@ -109,6 +128,7 @@ def create(
         optimizer=optax.adam(learning_rate, b1=beta1, b2=0.999),
         image_size=image_size,
         latent_dim=latent_dim,
+        ema_kimg=ema_kimg,
     )
 
 
@@ -124,6 +144,8 @@ def init(network: Gan, key: jax.Array) -> State:
         discriminator=discriminator,
         generator_optimizer=network.optimizer.init(generator["params"]),
         discriminator_optimizer=network.optimizer.init(discriminator["params"]),
+        # A copy, for each part of a state has memory of its own, which the next step uses up.
+        extra={"average": jax.tree.map(jnp.copy, generator["params"])} if network.ema_kimg else {},
     )
 
 
@@ -190,12 +212,19 @@ def train_step(
     (gradients,) = generate_vjp(fake_gradient)
     params, generator_optimizer = step(state.generator_optimizer, state.generator["params"], gradients)
 
+    def averaged():
+        devices = 1 if axis_name is None else jax.lax.axis_size(axis_name)
+        share = average.share(state.step + 1, batch=devices * len(latents), half_life=network.ema_kimg)
+        # Behind a barrier, so that the compiler makes the same of the update whether or not it is averaged.
+        return average.follow(state.extra["average"], jax.lax.optimization_barrier(params), share)
+
     state = state.replace(
         step=state.step + 1,
         generator={**generator, "params": params},
         discriminator=discriminator,
         generator_optimizer=generator_optimizer,
         discriminator_optimizer=discriminator_optimizer,
+        extra={"average": averaged()} if network.ema_kimg else {},
     )
     metrics = {
         "generator_loss": loss_g,
@@ -247,13 +276,29 @@ def run_steps(
     return jax.lax.fori_loop(0, count, body, (state, metrics))
 
 
-def shown(state: State) -> Variables:
-    """Pick the generator's variables that are sampled, scored and exported.
+def shown(network: Gan, state: State) -> Variables:
+    """Make the generator's variables that are sampled, scored and exported.
 
-    Whatever makes images from a state asks here. So a run that keeps another generator than the one that it trains, an
-    average for instance, shows the same one in its pictures, its scores, its audit and its exported weights.
+    Whatever makes images from a state asks here. So a run that averages its generator shows the average in its
+    pictures, its scores, its audit and its exported weights.
+
+    Args:
+        network: the networks.
+        state: on the host, or whole on every device.
+
+    Returns:
+        The generator as it is trained, where there is no average. Otherwise the average, with statistics of its own,
+        see `average.settled`: computed on one device, so that it is the same with any number of them.
     """
-    return state.generator
+    if "average" not in state.extra:
+        return state.generator
+    variables = {**state.generator, "params": state.extra["average"]}
+    return _settle(network)(jax.tree.map(np.asarray, variables))
+
+
+@functools.lru_cache(maxsize=4)
+def _settle(network: Gan) -> Callable[[Variables], Variables]:
+    return jax.jit(functools.partial(average.settled, network.generator, latent_dim=network.latent_dim))
 
 
 def sample(network: Gan, generator: Variables, latents: jax.Array) -> jax.Array:

@@ -56,7 +56,7 @@ def evaluate(run: Run) -> Iterator[str]:
     machine = run.visit()
     with Progress(f"{run}: scores", total=len(todo) * settings.samples) as progress:
         for step in dict.fromkeys(step for step, _ in todo):
-            generator = gan.shown(run.trained_state(step))
+            generator = gan.shown(run.network, run.trained_state(step))
             for repeat in (repeat for at, repeat in todo if at == step):
                 row, files = checkpoints.score(generator, step, repeat, progress.advance)
                 for name, data in files.items():

@@ -79,7 +79,7 @@ def generated(config: ConfigDict, place: Path) -> np.ndarray:
     if not base.trained:
         raise UserError(f"{place} is not trained to step {last}; train it first, or leave augment.generator empty")
     vectors = sampling.latents(seed=config.seed, stream="generated", count=count, latent_dim=config.model.latent_dim)
-    return sampling.sampler(base.network)(gan.shown(base.trained_state(last)), vectors)
+    return sampling.sampler(base.network)(gan.shown(base.network, base.trained_state(last)), vectors)
 
 
 def preview(parts: tuple[policy.Part, ...], pools: dict[str, np.ndarray]) -> np.ndarray:

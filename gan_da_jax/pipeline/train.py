@@ -204,7 +204,7 @@ def _save(run: Run, state: gan.State, row: dict[str, Any], chunk: Chunk) -> None
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(arrays)):  # as the next losses will not be
         _diverged(run, chunk.step, {name: values[-1] for name, values in chunk.metrics.items()})
     name = samples_name(chunk.step)
-    picture = io.png(networks.sample_grid(run.config, gan.shown(arrays)))
+    picture = io.png(networks.sample_grid(run.config, gan.shown(run.network, arrays)))
     io.write_atomic(run.workdir / name, picture)
     row |= {
         "state_sha256": checkpoint.digest(arrays),

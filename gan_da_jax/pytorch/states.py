@@ -9,14 +9,19 @@ import torch
 
 from gan_da_jax import gan
 from gan_da_jax.pytorch import convert, dcgan
+from gan_da_jax.pytorch.average import Average
 
 _MOMENTS = {"mu": "exp_avg", "nu": "exp_avg_sq"}  # Adam's, in optax and in PyTorch
 
 
-def take(trainer: dcgan.Trainer, network: gan.Gan, step: int) -> gan.State:
-    """Take what `trainer` has come to after `step` updates, as `network`'s state of NumPy arrays."""
+def take(trainer: dcgan.Trainer, network: gan.Gan, step: int, average: Average | None = None) -> gan.State:
+    """Take what `trainer`, and an average of its generator, have come to after `step` updates.
+
+    The result is `network`'s state, of NumPy arrays.
+    """
     found: dict[str, Any] = {"step": np.int32(step)}
-    for kind, tensors in trainer.tensors().items():
+    everything = trainer.tensors()
+    for kind, tensors in everything.items():
         variables = convert.from_torch(tensors).variables
         parameters = dict(trainer.networks[kind].named_parameters())
         moments = {}
@@ -28,11 +33,16 @@ def take(trainer: dcgan.Trainer, network: gan.Gan, step: int) -> gan.State:
             kind: variables,
             f"{kind}_optimizer": optax.tree_utils.tree_set(empty, count=np.int32(step), **moments),
         }
+    if average is not None:
+        arrays = {name: _copied(tensor) for name, tensor in average.tensors.items()}
+        found["extra"] = {"average": convert.from_torch(everything["generator"] | arrays).variables["params"]}
     return jax.tree.map(np.asarray, gan.State(**found))
 
 
-def put(trainer: dcgan.Trainer, state: gan.State) -> None:
-    """Let `trainer` go on from a state of NumPy arrays."""
+def put(trainer: dcgan.Trainer, state: gan.State, average: Average | None = None) -> None:
+    """Let `trainer`, and an average of its generator, go on from a state of NumPy arrays."""
+    if average is not None:
+        average.load(convert.to_torch({"params": state.extra["average"]}))
     trainer.load(**{kind: convert.to_torch(getattr(state, kind)) for kind in trainer.networks})
     for kind, network in trainer.networks.items():
         optimizer = getattr(state, f"{kind}_optimizer")
@@ -48,5 +58,9 @@ def put(trainer: dcgan.Trainer, state: gan.State) -> None:
 
 
 def _moment(trainer: dcgan.Trainer, kind: str, weight: torch.Tensor, name: str) -> np.ndarray:
+    return _copied(trainer.optimizers[kind].state[weight][name])
+
+
+def _copied(tensor: torch.Tensor) -> np.ndarray:
     # A copy: PyTorch goes on in the same memory, which JAX may still be reading.
-    return trainer.optimizers[kind].state[weight][name].cpu().contiguous().numpy().copy()
+    return tensor.cpu().contiguous().numpy().copy()

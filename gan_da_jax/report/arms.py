@@ -73,6 +73,11 @@ class ArmRuns(NamedTuple):
         return NETWORKS[name].title if name in NETWORKS else name
 
     @property
+    def ema_kimg(self) -> float:
+        """The longest half-life of the average that draws its samples; 0 where the generator does as it was trained."""
+        return flat_with_defaults(self.runs[0].config)["train.ema_kimg"]
+
+    @property
     def evaluated(self) -> bool:
         """Whether any of its runs has a score."""
         return any(

@@ -1,12 +1,13 @@
 """A board -> the paragraphs below its verdict: what was trained and scored, both readings, what the distances say."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from gan_da_jax.gan.average import RAMP
 from gan_da_jax.metrics.columns import written
 from gan_da_jax.metrics.measure import Score
 from gan_da_jax.report import learning, usable
-from gan_da_jax.report.arms import Board
+from gan_da_jax.report.arms import ArmRuns, Board
 
 Agreement = list[tuple[Score, dict[str, Any]]]  # as from `board.agreement`
 
@@ -51,8 +52,21 @@ def _training(board: Board) -> str:
     right = f" ({accuracies[0]:.1%} right on held-out images)" if accuracies else ""
     return (
         f"On {board.source}, the {networks} was trained {trained}, and scored on {images} by the classifier "
-        f"`{board.classifier}`{right}. {found}"
+        f"`{board.classifier}`{right}. {drawn_by([standing.arm for standing in board.standings])} {found}"
     )
+
+
+def drawn_by(arms: Sequence[ArmRuns]) -> str:
+    """Say in a sentence which generator draws the samples of arms: an average, or the generator as it was trained."""
+    lives = sorted({arm.ema_kimg for arm in arms})
+    longest = " or ".join(f"{life:g}" for life in lives if life)
+    most = f"or {RAMP:.0%} of what was shown where that is less"
+    average = f"the averaged generator (EMA, half-life {longest} kimg, {most})"
+    if not longest:
+        return "Samples are drawn by the generator as it was trained, not averaged."
+    if lives[0]:
+        return f"Samples are drawn by {average}."
+    return f"Samples of some arms are drawn by {average}, of others by the generator as it was trained."
 
 
 def _readings(board: Board) -> str:

@@ -63,6 +63,7 @@ _INTERVALS: dict[str, tuple[str, Callable[[float], bool]]] = {
     "train.kimg": ("[0, inf)", lambda value: value >= 0),
     "study.leak_limit": ("[0, 1]", lambda value: 0 <= value <= 1),
     "study.copy_limit": ("[0, 1]", lambda value: 0 <= value <= 1),
+    "train.ema_kimg": ("[0, inf)", lambda value: value >= 0),
 }
 _CHOICES: dict[str, Collection[str]] = {
     "data.source": SOURCES,
@@ -71,6 +72,8 @@ _CHOICES: dict[str, Collection[str]] = {
     "train.loss": LOSSES,
     "evaluate.classifier": CLASSIFIERS,
 }
+# What runs did that were made before a field existed, where today's default is something else.
+_BEFORE: dict[str, Any] = {"train.ema_kimg": 0.0}
 _LISTS = {"study.sources": str, "study.arms": str, "study.seeds": int}  # the types of what they hold
 _MOST_EPOCHS = 10**6  # passes over the data set
 _MOST_STEPS = 2**31 - 1  # a step is an int32 on the device
@@ -206,8 +209,8 @@ def augmented_count(config: ConfigDict) -> int:
 
 
 def flat_with_defaults(config: dict) -> dict[str, Any]:
-    """Return the fields of a config that a run keeps, flat; fields that it does not know yet have their defaults."""
-    return dict(flatten(default.get_config())) | dict(flatten(config))
+    """Return the fields of a config that a run keeps, flat; fields that it does not know yet say what it did then."""
+    return dict(flatten(default.get_config())) | _BEFORE | dict(flatten(config))
 
 
 def restored(config: dict) -> ConfigDict:

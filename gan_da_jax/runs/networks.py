@@ -26,7 +26,13 @@ def dcgan_settings(config: ConfigDict) -> dict[str, Any]:
 
 def network(config: ConfigDict) -> gan.Gan:
     """Return the networks that a config describes, the same object for equal configs."""
-    return _network(**dcgan_settings(config), name=config.model.name, loss=config.train.loss, dtype=config.model.dtype)
+    return _network(
+        **dcgan_settings(config),
+        name=config.model.name,
+        loss=config.train.loss,
+        ema_kimg=config.train.ema_kimg,
+        dtype=config.model.dtype,
+    )
 
 
 _network = functools.lru_cache(maxsize=8)(gan.create)  # one object, so that what is compiled for it serves again

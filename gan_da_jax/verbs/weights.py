@@ -155,7 +155,7 @@ def _export(workdir: str, step: str | None = None, *, out: str | None, dry_run: 
         print(f"would write both networks of {place}, step {number}, to {folder}")
         return
     state = parallel.host(run.trained_state(number))
-    for kind, variables in {"generator": gan.shown(state), "discriminator": state.discriminator}.items():
+    for kind, variables in {"generator": gan.shown(run.network, state), "discriminator": state.discriminator}.items():
         path = folder / f"{kind}.safetensors"
         torch_file.write(path, convert.to_torch(variables))
         print(f"{path}: step {number}, sha256:{io.file_sha256(path)}")

@@ -62,7 +62,7 @@ def test_a_network_without_logits_gives_distances_and_says_why_there_is_no_incep
     classifier = registry.load("means", "")
     scorer = CheckpointScorer.prepare(config, schedule.of(config), originals, classifier, title="here")
     state = networks.initial_state(config)
-    row, files = scorer.score(gan.shown(state), 8, 0, lambda count: None)
+    row, files = scorer.score(gan.shown(networks.network(config), state), 8, 0, lambda count: None)
     schemas.require(io.seal(row), schemas.SCORES, "here")
     assert row["tap"] == "12" and row["classifier_accuracy"] is None
     for field in LOGITS:
@@ -72,7 +72,7 @@ def test_a_network_without_logits_gives_distances_and_says_why_there_is_no_incep
     for score in columns.catalogue():
         assert (columns.value(row, score.key) is None) == (score.key in LOGITS), score.key
     assert list(files) == ["memorisation/step_00000008.png"]
-    again, _ = scorer.score(gan.shown(state), 8, 0, lambda count: None)
+    again, _ = scorer.score(gan.shown(networks.network(config), state), 8, 0, lambda count: None)
     assert again == row
 
 

@@ -89,12 +89,12 @@ def test_a_state_without_extras_is_saved_and_hashed_as_it_was_before_there_were_
         loaded = checkpoint.load(tmp_path, step, like)
         assert type(loaded) is type(like) and checkpoint.digest(parallel.host(loaded)) == digest
     assert checkpoint.load(tmp_path, 1, now).extra == {}
-    averaging = now.replace(extra={"average": gan.shown(now)})
+    averaging = now.replace(extra={"average": now.generator["params"]})
     with pytest.raises(checkpoint.Incompatible, match="its extra/average/.* is absent"):
         checkpoint.load(tmp_path, 1, averaging)
     checkpoint.save(tmp_path, 3, averaging)
     loaded = checkpoint.load(tmp_path, 3, averaging)
-    jax.tree.map(np.testing.assert_array_equal, loaded.extra["average"], gan.shown(now))
+    jax.tree.map(np.testing.assert_array_equal, loaded.extra["average"], now.generator["params"])
     assert checkpoint.digest(parallel.host(loaded)) != digest
     with pytest.raises(checkpoint.Incompatible, match="where this run has nothing"):
         checkpoint.load(tmp_path, 3, now)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from gan_da_jax import gan
+from gan_da_jax.gan import average
 
 SIZE, LATENT_DIM, BATCH = 8, 3, 16
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, SIZE, SIZE, 3), dtype=np.uint8)
@@ -83,7 +84,7 @@ def test_they_are_trained_and_sampled(network):
         assert (before != after).any(), path
     assert all(np.isfinite(values).all() for values in metrics.values())
     latents = np.random.default_rng(3).standard_normal((6, LATENT_DIM), np.float32)
-    images = gan.sample(network, gan.shown(state), latents)
+    images = gan.sample(network, gan.shown(network, state), latents)
     assert images.shape == (6, SIZE, SIZE, 3) and images.dtype == np.uint8 and len(np.unique(images)) > 50
 
 
@@ -165,6 +166,10 @@ def test_every_network_does_what_its_entry_says(name):
                 np.dtype("float32")
             }
             images = jax.eval_shape(
-                functools.partial(gan.sample, made), gan.shown(state), jax.ShapeDtypeStruct((2, LATENT_DIM), np.float32)
+                functools.partial(gan.sample, made),
+                gan.shown(made, state),
+                jax.ShapeDtypeStruct((2, LATENT_DIM), np.float32),
             )
             assert images.shape == (2, size, size, 3) and images.dtype == np.uint8
+            settle = functools.partial(average.settled, made.generator, latent_dim=LATENT_DIM)
+            assert jax.eval_shape(settle, state.generator) == state.generator  # its collections stay of their form

@@ -86,3 +86,19 @@ def test_the_agreement_that_is_given_is_told(make, board_of, tau, reading, said)
     text = paragraphs(board, [(fid, {"arms": 5, "tau": tau, "reading": reading})])[-1]
     assert said in text and "Kendall's tau compares" in text
     assert "tau" not in paragraphs(board, [])[-1]
+
+
+@pytest.mark.parametrize(
+    ("halves", "said"),
+    [
+        ((0.0, 0.0), "Samples are drawn by the generator as it was trained, not averaged."),
+        ((10.0, 10.0), "Samples are drawn by the averaged generator (EMA, half-life 10 kimg, or 5% of what was shown"),
+        ((0.5, 10.0), "Samples are drawn by the averaged generator (EMA, half-life 0.5 or 10 kimg, or 5%"),
+        ((0.0, 10.0), "Samples of some arms are drawn by the averaged generator (EMA, half-life 10 kimg, or 5%"),
+    ],
+)
+def test_which_generator_draws_the_samples_is_said(make, board_of, halves, said):
+    arms = {policy: {"train": {"ema_kimg": half}} for policy, half in zip(("none", "hflip"), halves, strict=True)}
+    text = paragraphs(board_of(make(1, **arms)), [])[0]
+    assert said in text
+    assert text.count("generator as it was trained") == (0.0 in halves)

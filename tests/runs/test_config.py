@@ -1,7 +1,7 @@
 import pytest
 from ml_collections import ConfigDict
 
-from gan_da_jax.configs import celeba, default, pomeranian, quickstart
+from gan_da_jax.configs import celeba, default, paper, pomeranian, quickstart
 from gan_da_jax.errors import UserError
 from gan_da_jax.gan import LOSSES, NETWORKS, Network
 from gan_da_jax.runs import config
@@ -92,6 +92,31 @@ def test_differences():
         "augment.policy ('none', now 'hflip')",
         "seed (0, now 1)",
     ]
+
+
+def test_fields_that_came_later_say_what_runs_did_before():
+    old = default.get_config().to_dict()
+    del old["train"]["ema_kimg"]  # runs of before had no average, which the default is today
+    assert default.get_config().train.ema_kimg > 0 == config.restored(old).train.ema_kimg
+    assert config.differences(old, default.get_config().to_dict()) == ["train.ema_kimg (0.0, now 10.0)"]
+    raw = default.get_config()
+    raw.train.ema_kimg = 0.0
+    assert config.differences(old, raw.to_dict()) == []
+
+
+def test_the_paper_and_its_sources_have_the_generator_as_it_was_trained():
+    papers = [paper.get_config(preset) for preset in ("celeba", "pomeranian", "both", "mini")]
+    assert {one.train.ema_kimg for one in (*papers, celeba.get_config(), pomeranian.get_config())} == {0.0}
+    assert quickstart.get_config().train.ema_kimg > 0
+
+
+@pytest.mark.parametrize("name", config._BEFORE)
+def test_what_runs_did_before_a_field_is_a_value_of_it_and_not_todays_default(name):
+    known = dict(config.flatten(default.get_config()))
+    assert type(config._BEFORE[name]) is type(known[name]) and config._BEFORE[name] != known[name]
+    some = default.get_config()
+    some.update_from_flattened_dict({name: config._BEFORE[name]})
+    config.check(some)
 
 
 def test_fields_that_came_later_have_their_defaults():

@@ -18,6 +18,7 @@ from gan_da_jax.main import main
 from gan_da_jax.pipeline import pools, train
 from gan_da_jax.runs import environment, networks
 from gan_da_jax.runs.config import restored
+from gan_da_jax.runs.folder import Run
 from gan_da_jax.verbs import audit
 from helpers import SCORED, command, draw_faces, refused, written
 
@@ -131,6 +132,18 @@ def another_checkpoint_noted(run: Path) -> None:
     """The state of another arm, with the hash that it has there."""
     replace(run / "checkpoints", 6, run.parents[1] / "hflip@8/seed0/checkpoints/6")
     noted = at(io.read_jsonl(run.parents[1] / "hflip@8/seed0/metrics.jsonl"), 6)["state_sha256"]
+    edit_lines(run / "metrics.jsonl", lambda rows: at(rows, 6).update(state_sha256=noted))
+
+
+def another_average_noted(run: Path) -> None:
+    """The state itself, but for the average, which is of a GAN with another seed; with its hash."""
+    config = restored(io.read_json(run / "config.json")["config"])
+    state = Run(config, run).trained_state(6)
+    config.seed = 1
+    other = networks.initial_state(config).extra["average"]
+    shutil.rmtree(run / "checkpoints/6")
+    checkpoint.save(run / "checkpoints", 6, state.replace(extra={"average": other}))
+    noted = checkpoint.digest(parallel.host(state.replace(extra={"average": other})))
     edit_lines(run / "metrics.jsonl", lambda rows: at(rows, 6).update(state_sha256=noted))
 
 
@@ -284,6 +297,11 @@ TAMPERINGS = {
         another_checkpoint_noted,
         True,
         "checkpoints/6: training leads to another state, from .generator",
+    ),
+    "the average of another GAN, noted": (
+        another_average_noted,
+        True,
+        "checkpoints/6: training leads to another state, from .extra['average']",
     ),
     "a bit of a checkpoint": (lambda run: flip_bit_of_largest(run / "checkpoints/12"), False, "checkpoints/12"),
     "no last checkpoint": (lambda run: shutil.rmtree(run / "checkpoints/12"), False, "checkpoints/12 is missing"),
@@ -504,3 +522,12 @@ def test_elsewhere_the_state_of_another_training_is_named(copy, capsys, monkeypa
     reseal(copy / RUN)
     assert main(["audit", f"--workdir={copy / RUN}", "--step=0"]) == 1
     assert "checkpoints/6: training leads to another state" in capsys.readouterr().err
+
+
+def test_elsewhere_the_average_of_another_training_is_named(copy, capsys, monkeypatch):
+    here = environment.current()
+    monkeypatch.setattr(environment, "current", lambda: here | {"kind": "another"})
+    another_average_noted(copy / RUN)
+    reseal(copy / RUN)
+    assert main(["audit", f"--workdir={copy / RUN}", "--step=0"]) == 1
+    assert "checkpoints/6: training leads to another state, from .extra['average']" in capsys.readouterr().err

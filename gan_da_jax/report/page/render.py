@@ -17,6 +17,7 @@ from gan_da_jax.metrics.comparison import LEVEL
 from gan_da_jax.report import controls, findings, pictures
 from gan_da_jax.report.arms import ArmRuns, Board, differing
 from gan_da_jax.report.board import account_of
+from gan_da_jax.report.explanation import drawn_by
 from gan_da_jax.report.health import troubles
 from gan_da_jax.report.page import leaks_and_copies, seen_classes
 from gan_da_jax.report.study_file import Plan
@@ -75,6 +76,7 @@ def render(
         title=title,
         sources=sources,
         arms=[_training(arm, uris.get(("losses", number))) for number, arm in enumerate(arms)],
+        drawn_by=drawn_by(arms),
         boards=[
             account_of(board)
             | {
