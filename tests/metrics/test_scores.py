@@ -58,7 +58,7 @@ def test_precision_and_recall_are_those_of_the_images_against_the_reference():
 
 def test_every_score_against_a_reference_is_there():
     found = against(A, B)
-    assert found.keys() == {"fid", "kid", "precision", "recall", "density", "coverage", "reasons"}
+    assert found.keys() == {"fid", "kid", "mind", "precision", "recall", "density", "coverage", "reasons"}
     assert found["reasons"] == {}
     assert found["kid"].keys() == {"mean", "std", "subsets", "subset_size"}
     assert (found["kid"]["subsets"], found["kid"]["subset_size"]) == (100, 20)
