@@ -30,21 +30,26 @@ def of_set(
         reference: the real images' features under `tap`; None where there are none.
         tap: the layer whose features are compared; None where nothing is.
         splits: parts of the Inception Score.
-        seed: of the shuffle, the bootstrap and KID's subsets.
+        seed: of the shuffle, the bootstrap, KID's subsets and the images that the Vendi score looks at.
         shuffle: whether to shuffle the logits by `numpy.random.RandomState(seed)` first, as torch-fidelity does: images
             sorted by class would get a lower Inception Score.
 
     Returns:
         The fields that `columns.MEASURES` fill. A score that cannot be computed is None, and `reasons` says why.
     """
-    return _compute(columns.MEASURES, _inputs(features, reference, tap=tap, splits=splits, seed=seed, shuffle=shuffle))
+    limit = None if reference is None else len(reference.features)
+    inputs = _inputs(features, reference, tap=tap, splits=splits, seed=seed, limit=limit, shuffle=shuffle)
+    return _compute(columns.MEASURES, inputs)
 
 
-def of_real(features: Features, *, splits: int, seed: int) -> dict[str, Any]:
+def of_real(features: Features, *, tap: str | None, samples: int, splits: int, seed: int) -> dict[str, Any]:
     """Compute the scores of the real images themselves, as far as the catalogue has fields for them.
 
     Args:
         features: as in `of_set`, of the real images.
+        tap: as in `of_set`; None leaves out the scores of features.
+        samples: generated images that these scores are read beside: a score that depends on the number of images looks
+            at no more than these.
         splits: as in `of_set`.
         seed: as in `of_set`.
 
@@ -52,19 +57,27 @@ def of_real(features: Features, *, splits: int, seed: int) -> dict[str, Any]:
         The numbers under the `real` fields of the catalogue, None where they cannot be computed, and `reasons`.
     """
     measures = [measure for measure in columns.MEASURES if any(score.real for score in measure.scores)]
-    found = _compute(measures, _inputs(features, None, tap=None, splits=splits, seed=seed, shuffle=False))
+    inputs = _inputs(features, None, tap=tap, splits=splits, seed=seed, limit=samples)
+    found = _compute(measures, inputs)
     scores = [score for measure in measures for score in measure.scores if score.real]
     reasons = {score.real: found["reasons"][score.key] for score in scores if score.key in found["reasons"]}
     return {score.real: found[score.key] for score in scores} | {"reasons": reasons}
 
 
 def _inputs(
-    features: Features, reference: Reference | None, *, tap: str | None, splits: int, seed: int, shuffle: bool
+    features: Features,
+    reference: Reference | None,
+    *,
+    tap: str | None,
+    splits: int,
+    seed: int,
+    limit: int | None = None,
+    shuffle: bool = False,
 ) -> Inputs:
     logits = features["logits"].astype(np.float64) if "logits" in features else None
     if shuffle and logits is not None:
         logits = logits[np.random.RandomState(seed).permutation(len(logits))]
-    return Inputs(logits, None if tap is None else features[tap], reference, splits=splits, seed=seed)
+    return Inputs(logits, None if tap is None else features[tap], reference, splits=splits, seed=seed, limit=limit)
 
 
 def _compute(measures: Iterable[Measure], inputs: Inputs) -> dict[str, Any]:
@@ -94,7 +107,7 @@ def of_each_image(features: Features, *, names: Sequence[str], wanted: Sequence[
         reason in `reasons`, where there are no logits.
     """
     try:
-        inputs = _inputs(features, None, tap=None, splits=1, seed=0, shuffle=False)
+        inputs = _inputs(features, None, tap=None, splits=1, seed=0)
         probabilities = classes.probabilities(inputs.logits)
         seen = {
             "wanted": [names[number] for number in wanted],
