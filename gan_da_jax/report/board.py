@@ -48,7 +48,7 @@ def account_of(board: Board) -> dict[str, Any]:
         "against": against,
         "explanation": explanation.paragraphs(board, agreed),
         "distances": [
-            (score, found[0]) for score in board.scores if score.distance and (found := usable.candidates(board, score))
+            (score, near[0]) for score in board.scores if score.distance and (near := usable.candidates(board, score))
         ],
         "real": {score.key: board.real(score) for score in board.scores},
         "real_images": max(row["real_images"] for row in rows),

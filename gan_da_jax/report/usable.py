@@ -73,7 +73,7 @@ def leaks(board: Board, standing: Standing) -> dict[str, Finding]:
             gaps = [by_seed[seed].share - beside[seed].share for seed in common]
             errors = [math.hypot(by_seed[seed].error, beside[seed].error) for seed in common]
         else:
-            gaps, errors = zip(*((one.share, one.error) for one in by_seed.values()), strict=True)
+            gaps, errors = ([getattr(one, name) for one in by_seed.values()] for name in ("share", "error"))
         share = sum(one.share for one in by_seed.values()) / len(by_seed)
         limit = board.limits["leak_limit"]
         found[op] = Finding(share, excess(gaps, errors), own.get(op, 0.0), limit)

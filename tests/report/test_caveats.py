@@ -20,43 +20,25 @@ def caveats_of(board_of):
     return caveats_of
 
 
-def percent(root, policy, seeds, read):
-    shares = [read(io.read_jsonl(root / policy / str(seed) / "scores.jsonl")[-1]) for seed in range(seeds)]
-    return f"{100 * sum(shares) / seeds:.0f}%"
-
-
 def test_arms_that_are_alike_in_all_have_no_caveat_but_the_classifiers(make, caveats_of):
     assert caveats_of(make(2, none={"distance": 60.0}, hflip={"distance": 20.0})) == []
 
 
-def test_the_leak_that_is_told_is_the_best_arms_largest_of_its_own_ops(make, caveats_of):
-    arms = {"none": {"distance": 60.0, "leakage": {"hflip": 0.05, "invert": 0.02, "vflip": 0.0}}}
-    arms["vflip"] = {"distance": 50.0, "leakage": {"vflip": 0.9}}  # leaks more, but is not best
-    arms["hflip+invert"] = {"distance": 20.0, "leakage": {"hflip": 0.2, "invert": 0.4, "vflip": 0.8}}
-    root = make(2, **arms)
-    [found] = caveats_of(root)
-    share, plain = (
-        percent(root, policy, 2, lambda row: row["leakage"]["invert"]["share"]) for policy in ("hflip+invert", "none")
-    )
-    assert found.startswith(f"About {share} of the samples of hflip+invert@20 look like invert images")
-    assert "tells 97% of held-out images apart" in found and f"reads {plain} for the arm `none`" in found
+def test_leaks_and_copies_are_no_caveats(make, caveats_of):
+    """They decide which arms may be used."""
+    worst = {"distance": 20.0, "leakage": {"hflip": 0.9}, "memorised": 0.9}
+    assert caveats_of(make(2, none={"distance": 60.0, "leakage": {"hflip": 0.0}}, hflip=worst)) == []
 
 
-@pytest.mark.parametrize(("memorised", "told"), [(0.3, True), (0.06, False)])
-def test_copies_are_told_beyond_the_expected_share(make, caveats_of, memorised, told):
-    root = make(2, none={"distance": 60.0}, hflip={"distance": 20.0, "memorised": memorised})
-    share = percent(root, "hflip", 2, lambda row: row["memorisation"]["pixels"]["share"])
-    assert [
-        found.startswith(f"{share} of the samples of hflip@20") and "in pixels" in found and "where 5% would" in found
-        for found in caveats_of(root)
-    ] == [True] * told
-
-
-def test_without_a_deciding_score_nothing_is_said_of_a_best_arm(make, caveats_of):
-    options = {"leakage": {"hflip": 0.9}, "memorised": 0.9}
-    assert caveats_of(make(2, none=options, hflip=options)) == []
-    options["distance"] = 20.0
-    assert len(caveats_of(make(2, none={"distance": 60.0}, hflip=options))) == 2
+@pytest.mark.parametrize(("last", "told"), [(4.0, True), (4.9, False)])
+def test_a_score_that_still_falls_is_told(make, caveats_of, last, told):
+    root = make(2, none={"distance": 9.0})
+    for path in root.rglob("scores.jsonl"):
+        [row] = io.read_jsonl(path)
+        course = [(60.0, 9.0), (75.0, 5.0), (100.0, last)]
+        io.write_jsonl(path, [row | {"step": int(at), "kimg": at, "fid": fid} for at, fid in course])
+    said = "Not settled: in the last quarter of the training, FID still fell by up to 20%"
+    assert [one.startswith(said) and "beyond 100." in one for one in caveats_of(root)] == [True] * told
 
 
 def test_weights_are_counted(make, caveats_of):
