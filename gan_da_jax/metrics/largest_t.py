@@ -21,6 +21,7 @@ _POINTS = 2**13  # directions that stand for all where the covariance is a gener
 _Z = np.arange(-8.5, 8.51, 0.1)  # the trapezoidal rule converges faster than any power for the normal density
 _DENSITY = 0.1 * np.exp(-(_Z**2) / 2) / np.sqrt(2 * np.pi)
 _LOG_Y = np.arange(np.log(1e-7), np.log(25), 0.04)
+_SCALES = 160
 
 
 class LargestT(NamedTuple):
@@ -116,10 +117,10 @@ def scales(df: float) -> tuple[np.ndarray, np.ndarray]:
     """Find nodes and weights for the expectation over s, where s^2 is a chi-squared variable over its df > 0 degrees.
 
     Returns:
-        Float64 [160] each: numbers s, and weights of the sum 1.
+        Float64 arrays of the same length: numbers s, and weights of the sum 1.
     """
     low, high = (np.log(chdtri(df, tail) / df) / 2 for tail in (1 - 1e-13, 1e-15))
-    x = np.linspace(low, high, 160)
+    x = np.linspace(low, high, _SCALES)
     log_density = df * (x - np.exp(2 * x) / 2)  # of log s, up to a constant
     weight = np.exp(log_density - log_density.max())
     return np.exp(x), weight / weight.sum()

@@ -209,19 +209,20 @@ def test_samples_are_the_quantized_outputs_and_do_not_depend_on_the_batch():
 
 
 ON_EIGHT_DEVICES = """
-import functools, sys
+import dataclasses, functools, sys
 import jax, numpy as np
 sys.path[:0] = sys.argv[1:]
 import test_update as t
 from gan_da_jax import gan
 
 assert jax.device_count() == 8
+network = dataclasses.replace(t.GAN_SGD, ema_kimg=0.03)
 K, batch, count, key = 4, 16, np.int32(3), jax.random.key(5)
-start, images = t.state_of(t.GAN_SGD), t.pixels(40)
+start, images = t.state_of(network), t.pixels(40)
 indices = np.random.default_rng(4).integers(0, 40, (K, batch), dtype=np.int32)
-state, metrics = t.compiled(gan.run_steps, t.GAN_SGD)(start, images, indices, count, key)
+state, metrics = t.compiled(gan.run_steps, network)(start, images, indices, count, key)
 on_eight = jax.pmap(
-    functools.partial(gan.run_steps, t.GAN_SGD, axis_name="devices"), axis_name="devices",
+    functools.partial(gan.run_steps, network, axis_name="devices"), axis_name="devices",
     in_axes=(None, None, 1, None, None), out_axes=0,
 )
 on_each = jax.tree.map(np.asarray, on_eight(start, images, indices.reshape(K, 8, batch // 8), count, key))
@@ -236,6 +237,11 @@ for path, leaf in t.leaves(state).items():
     moved = np.abs(leaf - before[path]).max()
     assert moved > 0
     np.testing.assert_allclose(after[path], leaf, rtol=0, atol=2e-3 * moved + 3e-7, err_msg=path)
+assert any("average" in path for path in after)
+mesh = jax.sharding.Mesh(np.array(jax.devices()), ("devices",))
+whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+on_host, on_all = gan.shown(network, on_first), gan.shown(network, jax.device_put(on_first, whole))
+assert all(jax.tree.leaves(jax.tree.map(np.array_equal, on_host, on_all)))
 print("agreed")
 """
 
