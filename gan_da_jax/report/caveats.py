@@ -29,7 +29,7 @@ def of_board(board: Board, against: Against) -> list[str]:
         *_budget(board),
         *_seeds(board),
         *(_leakage(board, best) if best else ()),
-        *(_memorisation(best) if best else ()),
+        *(_memorisation(board, best) if best else ()),
         *(_duplicate(board, best, against) if best else ()),
         *_disagreement(board),
         *(_collapse(board, best) if best else ()),
@@ -98,7 +98,7 @@ def _leakage(board: Board, best: Standing) -> Iterator[str]:
         )
 
 
-def _memorisation(best: Standing) -> Iterator[str]:
+def _memorisation(board: Board, best: Standing) -> Iterator[str]:
     found = [
         (one["mean"], one["expected"], space)
         for space, one in memorisation(best.sets).items()
@@ -108,7 +108,7 @@ def _memorisation(best: Standing) -> Iterator[str]:
         yield (
             f"{mean:.0%} of the samples of {best.arm.as_arm} lie much closer to one original than to any other, in "
             f"{space}, as copies do, where {expected:.0%} would be expected: the GAN may have memorised training "
-            "images, which FID and KID reward."
+            f"images, which {'the scores against the originals reward' if board.reference else 'FID and KID reward'}."
         )
 
 

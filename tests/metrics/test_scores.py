@@ -4,7 +4,7 @@ from scipy.spatial.distance import cdist
 
 from gan_da_jax.metrics import columns, fid, prdc, scores
 from gan_da_jax.metrics.inception_score import inception_score
-from gan_da_jax.metrics.measure import Measure, Reference, Score
+from gan_da_jax.metrics.measure import Measure, Real, Score
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(60, 8)).astype(np.float32), RNG.normal(0.3, 1.2, size=(40, 8)).astype(np.float32)
@@ -20,7 +20,7 @@ def part(found, names):
 
 
 def against(a, b, tap="64"):
-    reference = None if b is None else Reference(b)
+    reference = None if b is None else Real(b)
     found = scores.of_set({"64": a}, reference, tap=tap, splits=1, seed=0)
     return part(found, found.keys() - {*CLASSES, "reasons"})
 
@@ -155,7 +155,7 @@ def test_what_depends_on_the_reference_alone_is_computed_once(monkeypatch):
             return own(x, **options)
 
         monkeypatch.setattr(module, name, counted)
-    reference = Reference(B)
+    reference = Real(B)
     first = scores.of_set({"64": A}, reference, tap="64", splits=1, seed=0)
     once = calls.count(("statistics", True)), calls.count(("radii", True))
     assert once == (1, 2)  # the radii of precision and of density
@@ -177,7 +177,7 @@ def test_a_further_measure_is_computed_listed_and_joined(monkeypatch):
     """One measure in the table is enough: nothing else names it."""
 
     def compute(inputs):
-        return {"gap": float(abs(inputs.features.mean() - inputs.reference.features.mean()))}
+        return {"gap": float(abs(inputs.features.mean() - inputs.real.features.mean()))}
 
     own = Measure((Score("gap", "Gap", "lower", "nobody", share=True),), compute)
     monkeypatch.setattr(columns, "MEASURES", (*columns.MEASURES, own))
