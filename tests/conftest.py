@@ -137,9 +137,7 @@ def _make_run(
                 **_of_classes(level and 1 + (level - 1) * rise + chance + 0.02 * repeat, wanted, rng),
                 **_distances(distance and distance * (3 - 2 * rise + chance) + 0.5 * repeat),
                 **_shares(leakage, memorised, rng),
-                "anchors": {key: {"noise": 400.0, "halves": 5.0} for key in ("fid", "kid")}
-                if distance
-                else _NO_ANCHORS,
+                "anchors": {key: dict.fromkeys(("noise", "halves"), 5.0 if distance else None) for key in _ANCHORED},
                 "real_images": originals,
                 "reasons": (
                     {} if level else dict.fromkeys(_CLASSES, "the weights end before the classifier's last layer")
