@@ -54,8 +54,8 @@ def get_config() -> ConfigDict:
     # Epochs between checkpoints, and so between sample grids and scores; one more checkpoint at the end. With kimg,
     # these are epochs of the originals alone, so that all arms are scored after equally many images.
     config.train.checkpoint_every = 30
-    # The newest checkpoints that are kept once they are scored, beside the best by FID (else KID). A run of the default
-    # length has fewer, so another classifier can still score all of them; a long run does not fill the disk.
+    # The newest checkpoints that are kept once they are scored, beside the best by FID (else KID, MIND). A run of the
+    # default length has fewer, so another classifier can still score all of them; a long run does not fill the disk.
     config.train.keep = 20
     config.train.learning_rate = 2e-4  # Adam's, of both networks; as in the DCGAN paper
     config.train.beta1 = 0.5  # Adam's first decay rate; as in the DCGAN paper

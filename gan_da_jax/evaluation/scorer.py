@@ -128,7 +128,7 @@ class CheckpointScorer:
             features=features,
             trained=trained,
             held_out=held_out,
-            of_real=scores.of_real(features, splits=settings.splits, seed=seed),
+            of_real=scores.of_real(features, tap=tap, samples=settings.samples, splits=settings.splits, seed=seed),
             anchors=scores.anchors(noise[tap], trained, held_out, seed=seed),
             meters=leakage_meters.meters(originals, config.augment.policy, cache=cache),
             variants=variants,

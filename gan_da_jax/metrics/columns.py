@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gan_da_jax.metrics import fid, inception_score, kid, prdc
+from gan_da_jax.metrics import authenticity, data_copying, fid, inception_score, kid, mind, prdc, vendi
 from gan_da_jax.metrics.measure import Measure, Score
 
 Row = Mapping[str, Any]  # an evaluation: one line of scores.jsonl
@@ -14,9 +14,13 @@ MEASURES: tuple[Measure, ...] = (
     inception_score.WHOLE,
     fid.MEASURE,
     kid.MEASURE,
+    mind.MEASURE,
     prdc.PRECISION,
     prdc.RECALL,
     prdc.DENSITY_AND_COVERAGE,
+    vendi.MEASURE,
+    authenticity.MEASURE,
+    data_copying.MEASURE,
 )
 
 

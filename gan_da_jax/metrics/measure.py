@@ -72,6 +72,7 @@ class Inputs:
     Attributes:
         splits: parts of the Inception Score.
         seed: of all that a measure draws, 0 .. 2^32 - 1.
+        limit: images that a score looks at, at most, if it depends on their number; None for all.
     """
 
     def __init__(
@@ -84,11 +85,12 @@ class Inputs:
         reference: Real | None = None,
         splits: int = 1,
         seed: int,
+        limit: int | None = None,
     ):
         """Take the values of the properties; None for each that there is not."""
         self._logits, self._features, self._real = logits, features, real
         self._originals, self._reference = originals, reference
-        self.splits, self.seed = splits, seed
+        self.splits, self.seed, self.limit = splits, seed, limit
 
     @property
     def logits(self) -> np.ndarray:

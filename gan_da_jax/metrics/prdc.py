@@ -3,11 +3,8 @@
 The neighbourhood of an image is the Euclidean ball that reaches its k-th nearest neighbour in its own set, itself not
 counted. Precision and recall (Kynkäänniemi et al., 2019, arXiv:1904.06991) count a point on the surface as inside;
 density and coverage (Naeem et al., 2020, arXiv:2002.09797) as outside, as their authors compute them. So every
-comparison is exact in float64: distances come from matrix products, and the few too close to a radius for these to
-decide are computed again from the differences. Equal images are at a distance of 0 for certain.
+comparison is exact in float64, see `distances.settle`. Equal images are at a distance of 0 for certain.
 """
-
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -40,11 +37,11 @@ def radii(x: np.ndarray, *, k: int, name: str) -> np.ndarray:
             "take more images, or a k of at least 1 that is below their number"
         )
     found = np.empty(len(x))
-    for rows, squares, error in _blocks(x, x):
+    for rows, squares, error in distances.bounded(x, x):
         # The nearest of all, at rank 0, is the row itself (or its equal, which comes to the same).
         reach = np.partition(squares, k, axis=1)[:, k, None]
         # Whatever lies beyond this is farther than the radius, however far the two are off.
-        _settle(squares, squares <= reach + 2 * error, x[rows], x)
+        distances.settle(squares, squares <= reach + 2 * error, x[rows], x)
         found[rows] = np.partition(squares, k, axis=1)[:, k]
     return found
 
@@ -68,8 +65,8 @@ def share_inside(points: np.ndarray, others: np.ndarray, others_radii: np.ndarra
     """
     points, others = pair(points, others)
     inside = 0
-    for rows, squares, error in _blocks(points, others):
-        _settle(squares, np.abs(squares - others_radii) <= error, points[rows], others)
+    for rows, squares, error in distances.bounded(points, others):
+        distances.settle(squares, np.abs(squares - others_radii) <= error, points[rows], others)
         inside += int((squares <= others_radii).any(axis=1).sum())
     return float(inside / len(points))
 
@@ -94,32 +91,12 @@ def density_and_coverage(
     """
     real, generated = pair(real, generated)
     dense, covered = 0, np.zeros(len(real), bool)
-    for rows, squares, error in _blocks(generated, real):
-        _settle(squares, np.abs(squares - real_radii) <= error, generated[rows], real)
+    for rows, squares, error in distances.bounded(generated, real):
+        distances.settle(squares, np.abs(squares - real_radii) <= error, generated[rows], real)
         inside = squares < real_radii
         dense += int(inside.sum())
         covered |= inside.any(axis=0)
     return float(dense / (k * len(generated))), float(covered.mean())
-
-
-def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Yield some rows of x at a time, their squared distances [rows, m] to y, and a bound [rows, 1] of the error."""
-    x_norms, y_norms = (np.sqrt(np.sum(array**2, axis=1)) for array in (x, y))
-    # A dot product of d numbers is off by at most d eps / 2 |x| |y|, in any order of addition; the squared
-    # distance and the sum of the squared differences too, by less than this.
-    unit = (x.shape[1] + 8) * np.finfo(np.float64).eps
-    errors = unit * (x_norms + y_norms.max()) ** 2
-    for rows in distances.blocks(x, y):
-        yield rows, distances.squares(x[rows], y), errors[rows, None]
-
-
-def _settle(squares: np.ndarray, doubtful: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
-    """Replace the doubtful squared distances, in place, by the sums of the squared differences."""
-    rows, columns = np.nonzero(doubtful)
-    count = max(1, distances.BLOCK // x.shape[1])
-    for start in range(0, len(rows), count):
-        i, j = rows[start : start + count], columns[start : start + count]
-        squares[i, j] = np.sum((x[i] - y[j]) ** 2, axis=1)
 
 
 def _precision(inputs: Inputs) -> dict[str, float]:

@@ -32,7 +32,7 @@ def of_set(
         real: the features under `tap` of the real images to compare with; None where there are none.
         tap: the layer whose features are compared; None where nothing is.
         splits: parts of the Inception Score.
-        seed: of the shuffle, the bootstrap and KID's subsets.
+        seed: of the shuffle, the bootstrap, KID's subsets and the images that the Vendi score looks at.
         shuffle: whether to shuffle the logits by `numpy.random.RandomState(seed)` first, as torch-fidelity does: images
             sorted by class would get a lower Inception Score.
         originals: likewise, the images that the GAN was trained on; None where that is not known.
@@ -45,11 +45,12 @@ def of_set(
     logits = _logits(features, seed=seed, shuffle=shuffle)
     own = None if tap is None else features[tap]
     known: dict[str, Any] = {"originals": originals, "reference": reference, "splits": splits, "seed": seed}
-    found = _compute(columns.MEASURES, Inputs(logits, own, real, **known))
+    limit = None if real is None else len(real.features)
+    found = _compute(columns.MEASURES, Inputs(logits, own, real, **known, limit=limit))
     if reference is None:
         return found
     compared = [measure for measure in columns.MEASURES if measure.compared]
-    held_out = _compute(compared, Inputs(logits, own, reference, **known))
+    held_out = _compute(compared, Inputs(logits, own, reference, **known, limit=len(reference.features)))
     reasons = held_out.pop("reasons")
     return (
         found
@@ -58,11 +59,14 @@ def of_set(
     )
 
 
-def of_real(features: Features, *, splits: int, seed: int) -> dict[str, Any]:
+def of_real(features: Features, *, tap: str | None, samples: int, splits: int, seed: int) -> dict[str, Any]:
     """Compute the scores of the real images themselves, as far as the catalogue has fields for them.
 
     Args:
         features: as in `of_set`, of the real images.
+        tap: as in `of_set`; None leaves out the scores of features.
+        samples: generated images that these scores are read beside: a score that depends on the number of images looks
+            at no more than these.
         splits: as in `of_set`.
         seed: as in `of_set`.
 
@@ -70,8 +74,9 @@ def of_real(features: Features, *, splits: int, seed: int) -> dict[str, Any]:
         The numbers under the `real` fields of the catalogue, None where they cannot be computed, and `reasons`.
     """
     measures = [measure for measure in columns.MEASURES if any(score.real for score in measure.scores)]
-    logits = _logits(features, seed=seed, shuffle=False)
-    found = _compute(measures, Inputs(logits, splits=splits, seed=seed))
+    own = None if tap is None else features[tap]
+    inputs = Inputs(_logits(features, seed=seed, shuffle=False), own, splits=splits, seed=seed, limit=samples)
+    found = _compute(measures, inputs)
     scores = [score for measure in measures for score in measure.scores if score.real]
     reasons = {score.real: found["reasons"][score.key] for score in scores if score.key in found["reasons"]}
     return {score.real: found[score.key] for score in scores} | {"reasons": reasons}

@@ -77,10 +77,10 @@ def entries(boards: list[Board]) -> list[dict[str, Any]]:
 
 
 def agreement(board: Board) -> list[tuple[Score, dict[str, Any]]]:
-    """Find whether FID and KID put the arms in the order in which a reading of the Inception Score does.
+    """Find whether a distance puts the arms in the order in which a reading of the Inception Score does.
 
     Returns:
-        Each of the two with `arms`, how many arms have both scores, at least `FEWEST`; `tau`, Kendall's, of the means:
+        Each distance with `arms`, how many arms have both scores, at least `FEWEST`; `tau`, Kendall's, of the means:
         above 0 where a low distance goes with a low Inception Score, as the paper reads it, below 0 as the field does;
         and `reading`: `paper`, `field`, or None where the order is close to neither.
     """

@@ -89,7 +89,7 @@ def _disputed(board: Board, candidates: list[Standing]) -> str:
     return (
         f"Of {len(candidates)} arms on {board.source}, {highest.arm.as_training} has the highest {score.label} "
         f"({high}), best as the field reads it, and {lowest.arm.as_training} the lowest ({low}), best as the paper "
-        f"reads it. FID or KID could decide, but neither was measured{real}."
+        f"reads it. FID, KID or MIND could decide, but no distance was measured{real}."
     )
 
 

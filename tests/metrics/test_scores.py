@@ -5,12 +5,14 @@ from scipy.spatial.distance import cdist
 from gan_da_jax.metrics import columns, fid, prdc, scores
 from gan_da_jax.metrics.inception_score import inception_score
 from gan_da_jax.metrics.measure import Measure, Real, Score
+from gan_da_jax.metrics.vendi import vendi
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(60, 8)).astype(np.float32), RNG.normal(0.3, 1.2, size=(40, 8)).astype(np.float32)
 
 
 CLASSES = ("inception_score", "inception_score_1", "inception_score_1_interval")
+COPYING = ("authenticity", "c_t")
 
 
 def part(found, names):
@@ -22,7 +24,7 @@ def part(found, names):
 def against(a, b, tap="64"):
     reference = None if b is None else Real(b)
     found = scores.of_set({"64": a}, reference, tap=tap, splits=1, seed=0)
-    return part(found, found.keys() - {*CLASSES, "reasons"})
+    return part(found, found.keys() - {*CLASSES, *COPYING, "reasons"})
 
 
 def of_classes(logits, splits=10, seed=0, shuffle=True):
@@ -58,7 +60,7 @@ def test_precision_and_recall_are_those_of_the_images_against_the_reference():
 
 def test_every_score_against_a_reference_is_there():
     found = against(A, B)
-    assert found.keys() == {"fid", "kid", "precision", "recall", "density", "coverage", "reasons"}
+    assert found.keys() == {"fid", "kid", "mind", "precision", "recall", "density", "coverage", "vendi", "reasons"}
     assert found["reasons"] == {}
     assert found["kid"].keys() == {"mean", "std", "subsets", "subset_size"}
     assert (found["kid"]["subsets"], found["kid"]["subset_size"]) == (100, 20)
@@ -164,13 +166,23 @@ def test_what_depends_on_the_reference_alone_is_computed_once(monkeypatch):
 
 
 def test_the_real_images_own_scores_are_under_fields_of_their_own():
-    found = scores.of_real({"logits": A}, splits=2, seed=0)
-    same = scores.of_set({"logits": A}, None, tap=None, splits=2, seed=0)
+    features = {"logits": A, "64": A}
+    found = scores.of_real(features, tap="64", samples=60, splits=2, seed=0)
+    same = scores.of_set(features, Real(B), tap="64", splits=2, seed=0)
+    names = ("inception_score", "inception_score_1")
     assert found.pop("reasons") == {}
-    assert found == {f"real_{name}": same[name] for name in ("inception_score", "inception_score_1")}
-    found = scores.of_real({"logits": A[:1]}, splits=2, seed=0)
+    assert found == {f"real_{name}": same[name] for name in names} | {"real_vendi": vendi(A)}
+    found = scores.of_real({"logits": A[:1]}, tap=None, samples=60, splits=2, seed=0)
     assert found["real_inception_score"] is None and "1 images" in found["reasons"]["real_inception_score"]
-    assert found["reasons"].keys() == {"real_inception_score"}
+    assert found["reasons"].keys() == {"real_inception_score", "real_vendi"}
+
+
+def test_diversity_is_over_equally_many_samples_and_real_images():
+    few = scores.of_set({"64": A}, Real(A[:20]), tap="64", splits=1, seed=0)["vendi"]
+    assert few == scores.of_real({"64": A}, tap="64", samples=20, splits=1, seed=0)["real_vendi"] != vendi(A)
+    all_of_them = scores.of_set({"64": A[:20]}, Real(A), tap="64", splits=1, seed=0)["vendi"]
+    assert all_of_them == scores.of_real({"64": A[:20]}, tap="64", samples=60, splits=1, seed=0)["real_vendi"]
+    assert all_of_them == vendi(A[:20])
 
 
 def test_a_further_measure_is_computed_listed_and_joined(monkeypatch):

@@ -79,7 +79,7 @@ def test_inception_score_alone_decides_nothing(make, sentences):
     best, claim, _ = sentences(make(7, none={"level": 2.0}, hflip={"level": 9.0}, vflip={"level": 5.0}))
     assert re.search(r"hflip@20 has the highest Inception Score \([\d.]+\), best as the field reads it", best)
     assert re.search(r"alone \(`none`\) the lowest \([\d.]+\), best as the paper reads it", best)
-    assert "FID or KID could decide, but neither was measured" in best
+    assert "FID, KID or MIND could decide, but no distance was measured" in best
     assert claim.startswith("By Inception Score, 2 of 2 arms differ from training on the originals alone (`none`)")
 
 
