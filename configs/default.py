@@ -77,6 +77,12 @@ def get_config() -> ConfigDict:
     config.evaluate.classes = ""
     config.evaluate.splits = 10  # parts over which the Inception Score's mean and standard deviation are taken
 
+    # The real images that FID, KID and others compare with. originals: the training images, as in the paper, which
+    # rewards copying them. These compare with real images that nobody trains on, and with the originals as well:
+    # heldout (what all arms of the study leave of the source, 100 to 10,000 images) | heldout(0.2) (this share of
+    # data.count is set aside first: the run then trains on the rest) | a folder, .zip, .npz or .npy of images.
+    config.evaluate.reference = "originals"
+
     config.study = ConfigDict()
     # Several sources of originals, each KIND:WHERE, as in zip:img_align_celeba.zip, folder:dogs or tfds:celeb_a. Empty:
     # the one that data.source names.

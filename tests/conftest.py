@@ -133,14 +133,17 @@ def _make_run(
                 "weights_sha256": "cd" * 32,
                 "tap": "64",
                 "splits": 10,
+                "reference": None,
                 **_of_classes(level and 1 + (level - 1) * rise + chance + 0.02 * repeat, wanted, rng),
                 **_distances(distance and distance * (3 - 2 * rise + chance) + 0.5 * repeat),
                 **_shares(leakage, memorised, rng),
+                "anchors": {key: dict.fromkeys(("noise", "halves"), 5.0 if distance else None) for key in _ANCHORED},
                 "real_images": originals,
                 "reasons": (
                     {} if level else dict.fromkeys(_CLASSES, "the weights end before the classifier's last layer")
                 )
                 | ({} if distance else dict.fromkeys(_DISTANCES, "1 image is too few"))
+                | ({} if distance else {f"anchors.{key}.halves": "1 image is too few" for key in _ANCHORED})
                 | {
                     f"leakage.{op}": "originals look the same" for op, share in (leakage or {}).items() if share is None
                 },
@@ -195,6 +198,7 @@ def _manifest(config, source, ops):
     }
 
 
+_ANCHORED = ("fid", "kid")
 _CLASSES = ("inception_score", "inception_score_1", "inception_score_1_interval", "classes")
 _DISTANCES = ("fid", "kid", "precision", "recall", "density", "coverage")
 

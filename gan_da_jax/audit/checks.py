@@ -37,7 +37,9 @@ def of_run(one: Recorded, again: Recomputed, start: int, end: int) -> Iterator[F
     yield find("files", one.check_files)
     yield find("checkpoints", one.check_checkpoints)
     yield find("data set", one.check_dataset)
+    yield find("references", one.check_references)
     yield find("source", again.source_again)
+    yield find("references' source", again.references_again)
     yield find("generated images", again.generated_again)
     yield find("training", lambda: again.train_again(start, end))
     for step in sorted({end, *one.saved[-1:]} - {0}):

@@ -5,6 +5,7 @@ otherwise, training makes the difference grow from step to step, and the toleran
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,22 @@ from ml_collections import ConfigDict
 
 from gan_da_jax import gan
 from gan_da_jax.audit.finding import Differs, Unchecked, difference
-from gan_da_jax.audit.recorded import Recorded, pixels, pool_of
+from gan_da_jax.audit.recorded import Recorded, pixels, pool_of, reference_of
 from gan_da_jax.augment import policy
 from gan_da_jax.classifiers import registry
 from gan_da_jax.classifiers.registry import Classifier
-from gan_da_jax.data import dataset
+from gan_da_jax.data import dataset, reference
 from gan_da_jax.data.sources import SOURCES, Location
 from gan_da_jax.devices import parallel
 from gan_da_jax.errors import UserError
 from gan_da_jax.evaluation import scorer
 from gan_da_jax.files import checkpoint
-from gan_da_jax.pipeline import pools
+from gan_da_jax.pipeline import pools, references
 from gan_da_jax.pipeline.train import averages, loop_of
 from gan_da_jax.progress import Progress
 from gan_da_jax.runs import environment, networks
 from gan_da_jax.runs.arm import BASELINE, sibling
-from gan_da_jax.runs.config import generator_config, generator_workdir
+from gan_da_jax.runs.config import generator_config, generator_workdir, training_count
 from gan_da_jax.runs.folder import Run, is_run, samples_name
 
 PIXELS = 2  # levels of 255 by which a pixel may differ
@@ -68,10 +69,9 @@ class Recomputed:
             self._generators[step] = gan.shown(self._run.network, self._state(step))
         return self._generators[step]
 
-    def source_again(self) -> str:
-        """Check that the source, where it is at hand, gives the originals again."""
-        run = self._run
-        config, made = run.config.copy_and_resolve_references(), dataset.read(run.dataset)
+    def _config_here(self) -> ConfigDict:
+        """Return the config with the place where its source is at hand; an `Unchecked` if it is at none."""
+        config, made = self._run.config.copy_and_resolve_references(), dataset.read(self._run.dataset)
         data, place = config.data, made["source"]["path"]
         known = [Location(path, data.dataset) for path in dict.fromkeys((data.path, place))]
         try:
@@ -81,6 +81,11 @@ class Recomputed:
         if here is None:
             raise Unchecked(f"the source is not here: {data.dataset or place}")
         data.path = here.path
+        return config
+
+    def source_again(self) -> str:
+        """Check that the source, where it is at hand, gives the originals again."""
+        config, made = self._config_here(), dataset.read(self._run.dataset)
         images, ids, source = pools.real(config)
         found = made["source"] | {"path": source["path"]}  # it may have been moved
         if place := difference(found, source):
@@ -93,6 +98,31 @@ class Recomputed:
             if (i := self._first_other(kept, array)) is not None:
                 raise Differs(f"dataset/{pool}.npy, image {i} ({ids[pool][i]}): not the source's")
         return f"{sum(map(len, images.values()))} images made again from {source['path'] or source['kind']}"
+
+    def references_again(self) -> str:
+        """Check that the source, or the place of the user's own images, gives the references again, as far as here."""
+        kept = reference.entries(self._run.references)
+        if not kept:
+            raise Unchecked("the run has no reference beside its originals")
+        config, absent = self._config_here(), ""
+        for path, entry in kept.items():
+            wanted = entry["asked"]
+            place = entry["source"]["path"]
+            if entry["identity"]["kind"] == "path":
+                named = next(filter(os.path.exists, (os.path.expanduser(wanted["reference"]), place)), None)
+                if named is None:
+                    absent = wanted["reference"]
+                    continue
+                wanted = wanted | {"reference": named}
+            pixels, ids = references.images(config, wanted)
+            old = reference.images(path, entry)
+            if [row["id"] for row in entry["records"]] != ids:
+                raise Differs(f"reference/{path.stem}.json: the source gives images of other names")
+            if (i := self._first_other(old, pixels)) is not None:
+                raise Differs(f"reference/{path.name}, image {i} ({ids[i]}): not the source's")
+        if absent:
+            raise Unchecked(f"the images of the reference are not here: {absent}")
+        return f"{len(kept)} references made again, the same images"
 
     def generated_again(self) -> str:
         """Check that the GAN of the other run makes the `generated` images again."""
@@ -203,7 +233,7 @@ class Recomputed:
         for row in self._recorded.scores:
             if row["step"] == step:
                 by = tuple(row[name] for name in ("classifier", "tap", "samples", "splits", "repeat"))
-                rows[by] = row
+                rows[*by, reference_of(row)] = row
         if not rows:
             raise Unchecked("the checkpoint was not evaluated")
         same = True
@@ -233,11 +263,19 @@ class Recomputed:
     def _scorer(self, row: dict, exact: bool) -> scorer.CheckpointScorer:
         config = self._as_scored(row)
         classifier, settings = self._classifier(config, row, exact), config.evaluate
-        key = (classifier, settings.tap, settings.samples, settings.splits, settings.classes)
+        settings_of = (settings.tap, settings.samples, settings.splits, settings.classes)
+        key = (classifier, *settings_of, reference_of(row))
         if key not in self._scorers:
-            originals = self._recorded.pool("originals", config.data.count)
+            originals = self._recorded.pool("originals", training_count(config))
+            against = reference.load(self._run.references, identity=row["reference"]) if row.get("reference") else None
             self._scorers[key] = scorer.CheckpointScorer.prepare(
-                config, self._run.schedule, originals, classifier, title=str(self._run), cache=self._cache
+                config,
+                self._run.schedule,
+                originals,
+                classifier,
+                title=str(self._run),
+                reference=against,
+                cache=self._cache,
             )
         return self._scorers[key]
 

@@ -12,14 +12,17 @@ from PIL import Image
 from gan_da_jax import gan
 from gan_da_jax.audit.finding import Differs, Noted, Unchecked, difference
 from gan_da_jax.augment import OPS, policy
-from gan_da_jax.data import dataset
+from gan_da_jax.data import dataset, reference
 from gan_da_jax.devices import parallel
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.pipeline import pools
 from gan_da_jax.runs import environment
-from gan_da_jax.runs.config import augmented_count, flat_with_defaults, restored, source_name
+from gan_da_jax.runs.config import augmented_count, flat_with_defaults, restored, source_name, training_count
 from gan_da_jax.runs.folder import SHOWN, Folder, Run
+
+_MEASURED_BY = ("classifier", "weights_sha256", "tap", "samples", "splits")
+REAL = ("original", "more")  # ops of a manifest whose images are real ones
 
 
 class Recorded:
@@ -119,7 +122,7 @@ class Recorded:
         self._lines("scores.jsonl", self.scores)
         sets: dict[tuple, set[tuple[int, int]]] = {}
         for row in self.scores:
-            by = tuple(row[name] for name in ("classifier", "weights_sha256", "tap", "samples", "splits"))
+            by = (*(row[name] for name in _MEASURED_BY), reference_of(row))
             sets.setdefault(by, set()).add((row["step"], row["repeat"]))
         planned = self.run.schedule.checkpoints
         for by, found in sets.items():
@@ -188,7 +191,7 @@ class Recorded:
         """Check that the manifest is what config.json and the images come to, record by record."""
         config, made = self.config, dataset.read(self.folder.dataset)
         parts, rows = policy.parse(config.augment.policy), made["records"]
-        sizes = {"originals": config.data.count} | policy.pool_sizes(parts, config.augment.count)
+        sizes = {"originals": training_count(config)} | policy.pool_sizes(parts, config.augment.count)
         images = {pool: self.pool(pool, count) for pool, count in sizes.items()}
         ids: dict[str, dict[int, str]] = {pool: {} for pool in images}
         for row in rows:
@@ -211,13 +214,40 @@ class Recorded:
         if found := difference(made, again):
             raise Differs(f"manifest.json: {found}")
         data = config.data
-        said = {"kind": data.source, "name": source_name(config), "dataset": data.dataset, "count": data.count}
+        said = {
+            "kind": data.source,
+            "name": source_name(config),
+            "dataset": data.dataset,
+            "count": training_count(config),
+        }
         said |= {"image_size": data.image_size, "resize": data.resize}
         if found := difference(made["source"], made["source"] | said):
             raise Differs(f"manifest.json, source: {found}")
         if not np.array_equal(pixels(self.folder.preview), pools.preview(parts, images)):
             raise Differs("dataset/preview.png does not show these images")
         return f"{len(rows)} records, each with its op, original and pixels"
+
+    def check_references(self) -> str:
+        """Check that the real images that scores are against are the ones that were kept, and no training images."""
+        kept = reference.entries(self.folder.references)
+        known = {entry["identity"]["sha256"]: entry for entry in kept.values()}
+        for row in self.scores:
+            found = row.get("reference")
+            if found is not None and known.get(found["sha256"], {}).get("identity") != found:
+                raise Differs(
+                    f"scores.jsonl, step {row['step']}: its reference, {found}, is not in the folder reference"
+                )
+        if not kept:
+            raise Unchecked("the run has no reference beside its originals")
+        trained = {row["sha256"] for row in dataset.read(self.folder.dataset)["records"] if row["op"] in REAL}
+        for path, entry in kept.items():
+            if io.seal(entry) != entry:
+                raise Differs(f"reference/{path.stem}.json was edited: its sha256 does not fit its content")
+            reference.images(path, entry)
+            same = sum(row["sha256"] in trained for row in entry["records"])
+            if same and entry["identity"]["kind"] == "path":
+                raise Differs(f"reference/{path.name}: {same} of its images are training images")
+        return f"{len(kept)} kept, with the SHA-256 that scores.jsonl notes"
 
     def pool(self, pool: str, count: int) -> np.ndarray:
         """Read the images of a pool, uint8 [count, S, S, 3]; a `Differs` if there are others."""
@@ -238,6 +268,12 @@ class Recorded:
         if differences or notes:
             raise Noted("; ".join([*sorted(notes), *dict.fromkeys(differences)]))
         return f"{self.now['kind']}, jax {self.now['versions']['jax']}: as it was"
+
+
+def reference_of(row: dict) -> str:
+    """Return the SHA-256 of the reference of a line of scores.jsonl, "" where it has none."""
+    found = row.get("reference")
+    return found["sha256"] if found else ""
 
 
 def pool_of(op: str) -> str:

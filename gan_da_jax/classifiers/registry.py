@@ -183,8 +183,7 @@ def trained_here(name: str) -> Path | None:
 
 def scores_by(name: str) -> tuple[Score, ...]:
     """List the catalogue of scores with the labels that they have by one classifier, whether in the table or not."""
-    distance = CLASSIFIERS[name].distance if name in CLASSIFIERS else "FID"
-    return tuple(score._replace(label=distance) if score.named_by_network else score for score in columns.catalogue())
+    return columns.catalogue(distance=CLASSIFIERS[name].distance if name in CLASSIFIERS else "FID")
 
 
 def caveats_on(name: str, tap: str) -> list[str]:

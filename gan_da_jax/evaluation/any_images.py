@@ -9,7 +9,7 @@ from gan_da_jax.classifiers.registry import Classifier
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.metrics import scores
-from gan_da_jax.metrics.measure import Reference
+from gan_da_jax.metrics.measure import Real
 
 SEED = 2020  # of a generator's latents, the shuffle before splitting, KID's subsets, the bootstrap; torch-fidelity's
 
@@ -47,7 +47,7 @@ def score(
     against = None
     if reference is not None and compared is not None:
         real = extract.features_of(classifier, taps, reference, title=titles[1], cache=io.cache_dir())
-        against = Reference(real[compared])
+        against = Real(real[compared])
     features = extract.features_of(classifier, taps, images, title=titles[0])
     by = {
         "classifier": classifier.name,

@@ -1,6 +1,6 @@
 """The evaluation of a run's checkpoints: samples of a generator, held against the originals -> scores and pictures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from gan_da_jax import augment
 from gan_da_jax.augment import policy
 from gan_da_jax.classifiers import extract
 from gan_da_jax.classifiers.registry import Classifier
+from gan_da_jax.data.reference import Reference
 from gan_da_jax.evaluation import leakage_meters
 from gan_da_jax.evaluation.thumbnails import thumbnails
 from gan_da_jax.files import io
 from gan_da_jax.metrics import classes, scores
-from gan_da_jax.metrics.measure import Reference
+from gan_da_jax.metrics.measure import Real
 from gan_da_jax.metrics.memorisation import Nearest
 from gan_da_jax.runs import networks
 from gan_da_jax.runs.config import wanted_classes
@@ -27,9 +28,11 @@ from gan_da_jax.training import sampling
 # A line of scores.jsonl, and the files that belong to it: their bytes by their names within the run's folder.
 Evaluation = tuple[dict[str, Any], dict[str, bytes]]
 
+NOISE = 2020  # seed of the noise that a GAN must do better than: the same for all runs
 
-def identity(config: ConfigDict, classifier: Classifier) -> dict[str, Any]:
-    """Return the fields of a line that say what was asked for, and of which classifier."""
+
+def identity(config: ConfigDict, classifier: Classifier, reference: Reference | None) -> dict[str, Any]:
+    """Return the fields of a line that say what was asked for, of which classifier, and against which images."""
     return {
         "samples": config.evaluate.samples,
         "seed": config.seed,
@@ -38,6 +41,7 @@ def identity(config: ConfigDict, classifier: Classifier) -> dict[str, Any]:
         "weights_sha256": classifier.weights_sha256,
         "tap": config.evaluate.tap or classifier.default_tap,
         "splits": config.evaluate.splits,
+        "reference": None if reference is None else reference.identity,
     }
 
 
@@ -49,10 +53,13 @@ class CheckpointScorer:
         config: the run's.
         schedule: the run's.
         classifier: its weights reach the tap of the config.
+        asked: the fields of a line that `identity` gives.
         originals: uint8 [n, S, S, 3].
         features: of the originals, float32 [n, d] by tap.
-        reference: the same at the tap of the config, with what the scores compute from them alone.
+        trained: the same at the tap of the config, with what the scores compute from them alone.
+        held_out: likewise, of real images that nobody trained on; None where there are none.
         of_real: the fields of a line that say what the originals themselves score, and `reasons`.
+        anchors: likewise, what noise and real images score.
         meters: of leakage.
         variants: what a sample may be a copy of, uint8 [n, S, S, 3] each.
         search: finds copies, as from `scores.copies`.
@@ -62,10 +69,13 @@ class CheckpointScorer:
     config: ConfigDict
     schedule: Schedule
     classifier: Classifier
+    asked: dict[str, Any]
     originals: np.ndarray
     features: dict[str, np.ndarray]
-    reference: Reference
+    trained: Real
+    held_out: Real | None
     of_real: dict[str, Any]
+    anchors: dict[str, Any]
     meters: list[leakage_meters.Meter]
     variants: list[np.ndarray]
     search: Callable
@@ -80,9 +90,10 @@ class CheckpointScorer:
         classifier: Classifier,
         *,
         title: str,
+        reference: Reference | None = None,
         cache: Path | None = None,
     ) -> "CheckpointScorer":
-        """Learn from the originals whatever all evaluations need, which may take minutes the first time.
+        """Learn from the real images whatever all evaluations need, which may take minutes the first time.
 
         Their features are extracted, and the leakage meters trained, unless both are in the cache.
 
@@ -92,35 +103,36 @@ class CheckpointScorer:
             originals: uint8 [n, S, S, 3].
             classifier: as `registry.load` gives it; its weights reach the tap of the config.
             title: of the work, for people.
+            reference: real images that nobody trained on; None for no scores against such.
             cache: the folder that features and meters are kept in, `io.cache_dir()` if not given.
         """
         cache = cache or io.cache_dir()
-        asked = identity(config, classifier)
-        features = extract.features_of(
-            classifier,
-            classifier.scored_taps(asked["tap"]),
-            extract.see(lambda: originals),
-            title=f"{title}: originals",
-            cache=cache,
-        )
-        of_tap, variants = features[asked["tap"]], _variants(originals, config.augment.policy)
+        asked = identity(config, classifier, reference)
+        tap, seed, settings = asked["tap"], config.seed, config.evaluate
+
+        def see(what: str, taps: tuple[str, ...], read: Callable) -> dict[str, np.ndarray]:
+            return extract.features_of(classifier, taps, extract.see(read), title=f"{title}: {what}", cache=cache)
+
+        features = see("originals", classifier.scored_taps(tap), lambda: originals)
+        noise = see("noise", (tap,), lambda: _noise(settings.samples, config.data.image_size))
+        trained, held_out = Real(features[tap]), None
+        if reference is not None:
+            held_out = Real(see("reference", (tap,), lambda: reference.pixels)[tap])
+        variants = _variants(originals, config.augment.policy)
         return cls(
             config=config,
             schedule=schedule,
             classifier=classifier,
+            asked=asked,
             originals=originals,
             features=features,
-            reference=Reference(of_tap),
-            of_real=scores.of_real(
-                features,
-                tap=asked["tap"],
-                samples=config.evaluate.samples,
-                splits=config.evaluate.splits,
-                seed=config.seed,
-            ),
+            trained=trained,
+            held_out=held_out,
+            of_real=scores.of_real(features, tap=tap, samples=settings.samples, splits=settings.splits, seed=seed),
+            anchors=scores.anchors(noise[tap], trained, held_out, seed=seed),
             meters=leakage_meters.meters(originals, config.augment.policy, cache=cache),
             variants=variants,
-            search=scores.copies({"pixels": list(map(thumbnails, variants)), "features": [of_tap]}),
+            search=scores.copies({"pixels": list(map(thumbnails, variants)), "features": [trained.features]}),
             sample=sampling.sampler(networks.network(config)),
         )
 
@@ -134,8 +146,7 @@ class CheckpointScorer:
             advance: is told how many more samples are done.
         """
         config, settings = self.config, self.config.evaluate
-        asked = identity(config, self.classifier)
-        tap, seed = asked["tap"], config.seed
+        tap, seed = self.asked["tap"], config.seed
         vectors = sampling.latents(
             seed=seed,
             stream=f"evaluate {repeat}",
@@ -147,13 +158,22 @@ class CheckpointScorer:
         features = extract.extractor(self.classifier, tuple(self.features))(images, advance)
         copies, nearest = self.search({"pixels": small, "features": features[tap]})
         parts = (
-            scores.of_set(features, self.reference, tap=tap, splits=settings.splits, seed=seed),
+            scores.of_set(
+                features,
+                self.trained,
+                tap=tap,
+                splits=settings.splits,
+                seed=seed,
+                originals=self.trained,
+                reference=self.held_out,
+            ),
             scores.of_each_image(features, names=self.classifier.classes, wanted=wanted_classes(config)),
             leakage_meters.read(self.meters, small),
             copies,
             self.of_real,
+            self.anchors,
         )
-        row = self.schedule.position(step) | {"repeat": repeat} | asked
+        row = self.schedule.position(step) | {"repeat": repeat} | self.asked
         for part in parts:
             row |= part
         row["real_images"] = len(self.originals)
@@ -180,6 +200,12 @@ class CheckpointScorer:
         probabilities = classes.probabilities(logits).astype(np.float32)
         data = io.npz(probabilities=probabilities, classes=np.array(self.classifier.classes))
         return {probabilities_name(step, self.classifier.name): data}
+
+
+def _noise(count: int, size: int) -> Iterator[np.ndarray]:
+    """Yield images of noise, uint8 [size, size, 3], every level of every channel equally likely."""
+    random = np.random.RandomState(NOISE)
+    return (random.randint(0, 256, (size, size, 3), np.uint8) for _ in range(count))
 
 
 def _certainty(images: np.ndarray, logits: np.ndarray) -> np.ndarray:

@@ -77,6 +77,13 @@ MANIFEST = {
     "images_sha256": SHA256,
     "records": [{"index": COUNT, "op": TEXT, "source_id": TEXT, "source_index": COUNT, "sha256": SHA256}],
 }
+_REFERENCE = {"kind": TEXT, "name": TEXT, "images": COUNT, "sha256": SHA256}
+REFERENCE = {
+    "asked": {"reference": TEXT, "last?": COUNT, "beyond?": COUNT},
+    "identity": _REFERENCE,
+    "source": {"name": TEXT, "path": TEXT, "dataset": TEXT},
+    "records": [{"id": TEXT, "sha256": SHA256}],
+}
 _MADE = {"files?": {...: SHA256}, "environment_sha256?": SHA256}  # how and with what a line was made
 METRICS = {
     **_POSITION,
@@ -113,6 +120,8 @@ _EVALUATION = {
     ),
     "memorisation?": Maybe({...: Maybe({"share": NUMBER, "expected": NUMBER})}),
     "real_images": COUNT,
+    "reference?": Maybe(_REFERENCE),
+    "anchors?": {...: {"noise": Maybe(NUMBER), "halves": Maybe(NUMBER)}},
     "reasons": {...: TEXT},
 }
 

@@ -38,8 +38,7 @@ def authenticity(training: np.ndarray, samples: np.ndarray) -> float:
 
 
 def _authenticity(inputs: Inputs) -> dict[str, float]:
-    originals = inputs.originals  # type: ignore[attr-defined]  # not in the table before `Inputs` has them
-    return {"authenticity": authenticity(originals.features, inputs.features)}
+    return {"authenticity": authenticity(inputs.originals.features, inputs.features)}
 
 
 MEASURE = Measure(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gan_da_jax.metrics import fid, inception_score, kid, mind, prdc, vendi
+from gan_da_jax.metrics import authenticity, data_copying, fid, inception_score, kid, mind, prdc, vendi
 from gan_da_jax.metrics.measure import Measure, Score
 
 Row = Mapping[str, Any]  # an evaluation: one line of scores.jsonl
@@ -19,12 +19,45 @@ MEASURES: tuple[Measure, ...] = (
     prdc.RECALL,
     prdc.DENSITY_AND_COVERAGE,
     vendi.MEASURE,
+    authenticity.MEASURE,
+    data_copying.MEASURE,
 )
 
 
-def catalogue() -> tuple[Score, ...]:
-    """List all scores; the first one leads in reports."""
-    return tuple(score for measure in MEASURES for score in measure.scores)
+def catalogue(*, distance: str = "FID") -> tuple[Score, ...]:
+    """List all scores; the first one leads in reports.
+
+    The scores against real images that nobody trained on stand before the same scores against the originals, so that
+    they decide and choose where they were measured: a GAN that copies its training images gains nothing by them.
+
+    Args:
+        distance: what the network calls the scores that it gives their name.
+    """
+    named = [
+        (measure, score._replace(label=distance) if score.named_by_network else score)
+        for measure in MEASURES
+        for score in measure.scores
+    ]
+    first = next((number for number, (measure, _) in enumerate(named) if measure.compared), len(named))
+    plain = [score for _, score in named]
+    held_out = [against_reference(score) for measure, score in named if measure.compared]
+    return (*plain[:first], *held_out, *plain[first:])
+
+
+def against_reference(score: Score) -> Score:
+    """Make the entry of a score against the originals into the entry of the same against images held out."""
+    return score._replace(
+        key=reference_key(score.key),
+        label=f"held-out {score.label}",
+        explanation=f"is {score.label} against real images that nobody trained on, so copies of originals gain nothing "
+        "by it.",
+        plain=score.key,
+    )
+
+
+def reference_key(field: str) -> str:
+    """Return the field that holds, against the reference, what `field` holds against the originals."""
+    return f"reference_{field}"
 
 
 def keys() -> tuple[str, ...]:

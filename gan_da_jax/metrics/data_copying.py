@@ -9,6 +9,7 @@ from scipy.cluster.vq import kmeans2, vq
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import distances
 from gan_da_jax.metrics.inputs import pair
+from gan_da_jax.metrics.measure import Inputs, Measure, Score
 
 FEWEST = 20  # held-out images, and samples, in a cell that counts: from there on its z is about normal
 USUAL = 50  # of the smallest set in a cell, on average: then few cells hold too few
@@ -118,3 +119,24 @@ def _centres(training: np.ndarray, count: int, seed: int) -> np.ndarray:
 def _reach(images: np.ndarray, training: np.ndarray) -> np.ndarray:
     """Compute the squared distance of each image to its nearest training image; squares have the same ranks."""
     return np.concatenate([least for _, least, _ in distances.settled_nearest(images, training)])
+
+
+def _data_copying(inputs: Inputs) -> dict[str, float]:
+    training, held_out = inputs.originals.features, inputs.reference.features
+    return {"c_t": data_copying(training, held_out, inputs.features, seed=inputs.seed).c_t}
+
+
+MEASURE = Measure(
+    (
+        Score(
+            "c_t",
+            "C_T",
+            "higher",
+            "Meehan, Chaudhuri and Dasgupta, 2020, arXiv:2004.05675",
+            explanation="tests whether samples are nearer to the originals than real images held out are: about 0 for "
+            "samples like further real images, far below 0 for copies and for blurred or pale samples; above 0 for "
+            "samples far from all originals.",
+        ),
+    ),
+    _data_copying,
+)

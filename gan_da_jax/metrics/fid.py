@@ -64,7 +64,7 @@ def distance(a: Statistics, b: Statistics) -> float:
 
 
 def _fid(inputs: Inputs) -> dict[str, float]:
-    return {"fid": distance(statistics(inputs.features), inputs.reference.once(statistics))}
+    return {"fid": distance(statistics(inputs.features), inputs.real.once(statistics))}
 
 
 # The key serves every network; reports show the name that the network gives to its distance.
@@ -84,4 +84,5 @@ MEASURE = Measure(
         ),
     ),
     _fid,
+    compared=True,
 )

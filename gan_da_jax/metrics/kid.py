@@ -74,7 +74,7 @@ def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _measure(inputs: Inputs) -> dict[str, dict]:
-    return {"kid": kid(inputs.features, inputs.reference.features, subsets=SUBSETS, seed=inputs.seed)._asdict()}
+    return {"kid": kid(inputs.features, inputs.real.features, subsets=SUBSETS, seed=inputs.seed)._asdict()}
 
 
 MEASURE = Measure(
@@ -92,4 +92,5 @@ MEASURE = Measure(
         ),
     ),
     _measure,
+    compared=True,
 )

@@ -8,7 +8,9 @@ import numpy as np
 
 from gan_da_jax.errors import UserError
 
-_NO_REFERENCE = "there is no reference to compare with"
+NO_REFERENCE = "there is no reference to compare with"
+NO_ORIGINALS = "the images that the GAN was trained on are not known here: only a run knows its own"
+NO_HELD_OUT = "there is no reference that nobody trained on: set evaluate.reference"
 
 
 class Score(NamedTuple):
@@ -29,6 +31,8 @@ class Score(NamedTuple):
         distance: whether it says how far the samples are from the real images in a network's features.
         named_by_network: whether the network whose features it compares gives it its name, see `Backbone.distance`.
         explanation: what a reader of a report must know of it, as the rest of a sentence that begins with the label.
+        plain: of a score against real images that nobody trained on, the key of the same score against the originals;
+            "" of every other score.
     """
 
     key: str
@@ -43,11 +47,12 @@ class Score(NamedTuple):
     distance: bool = False
     named_by_network: bool = False
     explanation: str = ""
+    plain: str = ""
 
 
 @dataclass(frozen=True)
-class Reference:
-    """The features of the real images, and what is computed from them alone.
+class Real:
+    """The features of a set of real images, and what is computed from them alone.
 
     Attributes:
         features: float [m, d], one image a row.
@@ -75,41 +80,54 @@ class Inputs:
 
     def __init__(
         self,
-        logits: np.ndarray | None,
-        features: np.ndarray | None,
-        reference: Reference | None,
+        logits: np.ndarray | None = None,
+        features: np.ndarray | None = None,
+        real: Real | None = None,
         *,
-        splits: int,
+        originals: Real | None = None,
+        reference: Real | None = None,
+        splits: int = 1,
         seed: int,
         limit: int | None = None,
     ):
         """Take the values of the properties; None for each that there is not."""
-        self._logits, self._features, self._reference = logits, features, reference
+        self._logits, self._features, self._real = logits, features, real
+        self._originals, self._reference = originals, reference
         self.splits, self.seed, self.limit = splits, seed, limit
 
     @property
     def logits(self) -> np.ndarray:
         """The logits before the softmax, float64 [n, K]."""
-        if self._logits is None:
-            raise UserError(
-                "the classifier gives no class probabilities: it has no classes, or its weights end before its last "
-                "layer"
-            )
-        return self._logits
+        return _there(
+            self._logits,
+            "the classifier gives no class probabilities: it has no classes, or its weights end before its last layer",
+        )
 
     @property
     def features(self) -> np.ndarray:
         """The features of the layer that is compared, float [n, d]."""
-        if self._features is None:
-            raise UserError(_NO_REFERENCE)
-        return self._features
+        return _there(self._features, NO_REFERENCE)
 
     @property
-    def reference(self) -> Reference:
-        """The real images by the same layer."""
-        if self._reference is None:
-            raise UserError(_NO_REFERENCE)
-        return self._reference
+    def real(self) -> Real:
+        """The real images that these are compared with, by the same layer; a measure that asks is `compared`."""
+        return _there(self._real, NO_REFERENCE)
+
+    @property
+    def originals(self) -> Real:
+        """The real images that the GAN was trained on, by the same layer: for what asks whether it copies them."""
+        return _there(self._originals, NO_ORIGINALS)
+
+    @property
+    def reference(self) -> Real:
+        """Real images that nobody trained on, by the same layer."""
+        return _there(self._reference, NO_HELD_OUT)
+
+
+def _there(found: Any, reason: str) -> Any:
+    if found is None:
+        raise UserError(reason)
+    return found
 
 
 class Measure(NamedTuple):
@@ -120,11 +138,14 @@ class Measure(NamedTuple):
         compute: returns the numbers under their fields, JSON values; it raises a `UserError` where they cannot be
             computed, as `Inputs` does for what is missing.
         details: further fields that it fills, such as an interval.
+        compared: whether it compares with `Inputs.real`. It is computed against the originals and, where there are real
+            images that nobody trained on, once more against these, see `columns.against_reference`.
     """
 
     scores: tuple[Score, ...]
     compute: Callable[[Inputs], dict[str, Any]]
     details: tuple[str, ...] = ()
+    compared: bool = False
 
     @property
     def fields(self) -> tuple[str, ...]:

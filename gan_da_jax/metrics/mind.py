@@ -51,7 +51,7 @@ def mind(a: np.ndarray, b: np.ndarray, *, seed: int) -> float:
 
 
 def _mind(inputs: Inputs) -> dict[str, float]:
-    return {"mind": mind(inputs.features, inputs.reference.features, seed=SEED)}
+    return {"mind": mind(inputs.features, inputs.real.features, seed=SEED)}
 
 
 MEASURE = Measure(
@@ -69,4 +69,5 @@ MEASURE = Measure(
         ),
     ),
     _mind,
+    compared=True,
 )

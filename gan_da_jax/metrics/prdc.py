@@ -100,18 +100,18 @@ def density_and_coverage(
 
 
 def _precision(inputs: Inputs) -> dict[str, float]:
-    real = inputs.reference
+    real = inputs.real
     return {"precision": share_inside(inputs.features, real.features, real.once(radii, k=PRECISION_K, name="real"))}
 
 
 def _recall(inputs: Inputs) -> dict[str, float]:
-    real, generated = inputs.reference, inputs.features
+    real, generated = inputs.real, inputs.features
     own = radii(generated, k=PRECISION_K, name="generated")
     return {"recall": share_inside(real.features, generated, own)}
 
 
 def _density_and_coverage(inputs: Inputs) -> dict[str, float]:
-    real = inputs.reference
+    real = inputs.real
     own = real.once(radii, k=DENSITY_K, name="real")
     density, coverage = density_and_coverage(real.features, inputs.features, own, k=DENSITY_K)
     return {"density": density, "coverage": coverage}
@@ -122,9 +122,13 @@ _DENSITY = "Naeem et al., 2020, arXiv:2002.09797"
 _FIDELITY = "is the share of samples that lie among the originals: how good single samples are."
 _VARIETY = "is the share of originals that lie among the samples: how varied the samples are."
 PRECISION = Measure(
-    (Score("precision", "Precision", "higher", _PRECISION, share=True, explanation=_FIDELITY),), _precision
+    (Score("precision", "Precision", "higher", _PRECISION, share=True, explanation=_FIDELITY),),
+    _precision,
+    compared=True,
 )
-RECALL = Measure((Score("recall", "Recall", "higher", _PRECISION, share=True, explanation=_VARIETY),), _recall)
+RECALL = Measure(
+    (Score("recall", "Recall", "higher", _PRECISION, share=True, explanation=_VARIETY),), _recall, compared=True
+)
 DENSITY_AND_COVERAGE = Measure(
     (
         Score(
@@ -145,4 +149,5 @@ DENSITY_AND_COVERAGE = Measure(
         ),
     ),
     _density_and_coverage,
+    compared=True,
 )

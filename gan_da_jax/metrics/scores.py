@@ -7,7 +7,7 @@ import numpy as np
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import classes, columns, memorisation
-from gan_da_jax.metrics.measure import Inputs, Measure, Reference
+from gan_da_jax.metrics.measure import Inputs, Measure, Real
 
 Features = Mapping[str, np.ndarray]  # float32 [n, d] by the tap of the network that they come from
 
@@ -16,30 +16,47 @@ FREQUENT = 10  # classes listed
 
 def of_set(
     features: Features,
-    reference: Reference | None,
+    real: Real | None,
     *,
     tap: str | None,
     splits: int,
     seed: int,
     shuffle: bool = False,
+    originals: Real | None = None,
+    reference: Real | None = None,
 ) -> dict[str, Any]:
     """Compute every score of the catalogue for one set of images.
 
     Args:
         features: float32 [n, K] under `logits` and [n, d] under `tap`, as far as the network gives them.
-        reference: the real images' features under `tap`; None where there are none.
+        real: the features under `tap` of the real images to compare with; None where there are none.
         tap: the layer whose features are compared; None where nothing is.
         splits: parts of the Inception Score.
         seed: of the shuffle, the bootstrap, KID's subsets and the images that the Vendi score looks at.
         shuffle: whether to shuffle the logits by `numpy.random.RandomState(seed)` first, as torch-fidelity does: images
             sorted by class would get a lower Inception Score.
+        originals: likewise, the images that the GAN was trained on; None where that is not known.
+        reference: likewise, real images that nobody trained on; None where there are none.
 
     Returns:
-        The fields that `columns.MEASURES` fill. A score that cannot be computed is None, and `reasons` says why.
+        The fields that `columns.MEASURES` fill and, with a `reference`, what the measures that compare say against it,
+        under the names of `columns.reference_key`. A score that cannot be computed is None, and `reasons` says why.
     """
-    limit = None if reference is None else len(reference.features)
-    inputs = _inputs(features, reference, tap=tap, splits=splits, seed=seed, limit=limit, shuffle=shuffle)
-    return _compute(columns.MEASURES, inputs)
+    logits = _logits(features, seed=seed, shuffle=shuffle)
+    own = None if tap is None else features[tap]
+    known: dict[str, Any] = {"originals": originals, "reference": reference, "splits": splits, "seed": seed}
+    limit = None if real is None else len(real.features)
+    found = _compute(columns.MEASURES, Inputs(logits, own, real, **known, limit=limit))
+    if reference is None:
+        return found
+    compared = [measure for measure in columns.MEASURES if measure.compared]
+    held_out = _compute(compared, Inputs(logits, own, reference, **known, limit=len(reference.features)))
+    reasons = held_out.pop("reasons")
+    return (
+        found
+        | {columns.reference_key(field): number for field, number in held_out.items()}
+        | {"reasons": found["reasons"] | {columns.reference_key(field): reason for field, reason in reasons.items()}}
+    )
 
 
 def of_real(features: Features, *, tap: str | None, samples: int, splits: int, seed: int) -> dict[str, Any]:
@@ -57,27 +74,54 @@ def of_real(features: Features, *, tap: str | None, samples: int, splits: int, s
         The numbers under the `real` fields of the catalogue, None where they cannot be computed, and `reasons`.
     """
     measures = [measure for measure in columns.MEASURES if any(score.real for score in measure.scores)]
-    inputs = _inputs(features, None, tap=tap, splits=splits, seed=seed, limit=samples)
+    own = None if tap is None else features[tap]
+    inputs = Inputs(_logits(features, seed=seed, shuffle=False), own, splits=splits, seed=seed, limit=samples)
     found = _compute(measures, inputs)
     scores = [score for measure in measures for score in measure.scores if score.real]
     reasons = {score.real: found["reasons"][score.key] for score in scores if score.key in found["reasons"]}
     return {score.real: found[score.key] for score in scores} | {"reasons": reasons}
 
 
-def _inputs(
-    features: Features,
-    reference: Reference | None,
-    *,
-    tap: str | None,
-    splits: int,
-    seed: int,
-    limit: int | None = None,
-    shuffle: bool = False,
-) -> Inputs:
-    logits = features["logits"].astype(np.float64) if "logits" in features else None
-    if shuffle and logits is not None:
-        logits = logits[np.random.RandomState(seed).permutation(len(logits))]
-    return Inputs(logits, None if tap is None else features[tap], reference, splits=splits, seed=seed, limit=limit)
+def anchors(noise: np.ndarray, originals: Real, reference: Real | None, *, seed: int) -> dict[str, Any]:
+    """Compute between which numbers a GAN moves that learns: what noise scores, and what real images score.
+
+    Args:
+        noise: features of noise, float [n, d].
+        originals: the features of the originals by the same layer.
+        reference: likewise, of real images that nobody trained on; None where there are none.
+        seed: of the halves, and of what the measures draw.
+
+    Returns:
+        `anchors`: for each distance of the catalogue, against the originals and against the reference, `noise`: its
+        number for the noise; and `halves`: its number for a random half of the real images against the other half. They
+        are None where they cannot be computed, and `reasons` says why, under `anchors.fid.noise` and so on.
+    """
+    measures = [measure for measure in columns.MEASURES if any(score.distance for score in measure.scores)]
+    found: dict[str, dict[str, Any]] = {}
+    reasons: dict[str, str] = {}
+    for real, key_of in ((originals, str), (reference, columns.reference_key)):
+        if real is None:
+            continue
+        order = np.random.RandomState(seed).permutation(len(real.features))
+        one, other = real.features[order[: len(order) // 2]], real.features[order[len(order) // 2 :]]
+        of_noise = _compute(measures, Inputs(None, noise, real, seed=seed))
+        of_halves = _compute(measures, Inputs(None, one, Real(other), seed=seed))
+        for score in (score for measure in measures for score in measure.scores if score.distance):
+            parts = {"noise": of_noise, "halves": of_halves}
+            found[key_of(score.key)] = {name: columns.value(part, score.key) for name, part in parts.items()}
+            reasons |= {
+                f"anchors.{key_of(score.key)}.{name}": part["reasons"][score.key]
+                for name, part in parts.items()
+                if score.key in part["reasons"]
+            }
+    return {"anchors": found, "reasons": reasons}
+
+
+def _logits(features: Features, *, seed: int, shuffle: bool) -> np.ndarray | None:
+    if "logits" not in features:
+        return None
+    logits = features["logits"].astype(np.float64)
+    return logits[np.random.RandomState(seed).permutation(len(logits))] if shuffle else logits
 
 
 def _compute(measures: Iterable[Measure], inputs: Inputs) -> dict[str, Any]:
@@ -107,7 +151,7 @@ def of_each_image(features: Features, *, names: Sequence[str], wanted: Sequence[
         reason in `reasons`, where there are no logits.
     """
     try:
-        inputs = _inputs(features, None, tap=None, splits=1, seed=0)
+        inputs = Inputs(_logits(features, seed=0, shuffle=False), seed=0)
         probabilities = classes.probabilities(inputs.logits)
         seen = {
             "wanted": [names[number] for number in wanted],

@@ -9,6 +9,7 @@ from gan_da_jax.errors import UserError
 from gan_da_jax.evaluation import scorer
 from gan_da_jax.files import io
 from gan_da_jax.metrics.columns import value, written
+from gan_da_jax.pipeline import references
 from gan_da_jax.progress import Progress
 from gan_da_jax.runs.config import wanted_classes
 from gan_da_jax.runs.folder import Run
@@ -23,9 +24,11 @@ def plan(run: Run) -> list[str]:
     if not steps:
         raise UserError(f"{run} holds no checkpoint; train it first, with the same --config and --workdir")
     dataset.originals(run.dataset)
+    against = references.plan(run)
     return [
         f"{run}: would score {settings.repeats} x {settings.samples} samples of {len(steps)} checkpoints",
         f"{run}: by {settings.classifier}, weights: {where}",
+        *([against] if against else []),
     ]
 
 
@@ -43,16 +46,19 @@ def evaluate(run: Run) -> Iterator[str]:
     settings = run.config.evaluate
     originals = dataset.originals(run.dataset)
     run.sweep()
+    reference = references.of(run)
     classifier = registry.load(settings.classifier, settings.weights, taps=())
     tap = settings.tap or classifier.default_tap
     classifier.require((tap,))
-    todo = _todo(run, scorer.identity(run.config, classifier))
+    todo = _todo(run, scorer.identity(run.config, classifier, reference))
     if not todo:
         run.drop_scored(best_steps(read(run.workdir, run.workdir).scores))
         yield f"{run}: all checkpoints are scored already"
         return
 
-    checkpoints = scorer.CheckpointScorer.prepare(run.config, run.schedule, originals, classifier, title=str(run))
+    checkpoints = scorer.CheckpointScorer.prepare(
+        run.config, run.schedule, originals, classifier, title=str(run), reference=reference
+    )
     machine = run.visit()
     with Progress(f"{run}: scores", total=len(todo) * settings.samples) as progress:
         for step in dict.fromkeys(step for step, _ in todo):
@@ -67,7 +73,7 @@ def evaluate(run: Run) -> Iterator[str]:
         f"{score.label} {written(value(row, score.key))}"
         + (f" (real images {written(value(row, score.real))})" if score.real else "")
         for score in registry.scores_by(classifier.name)
-        if not score.share
+        if not score.share and score.key in row
     )
     yield f"{run}: step {step} by {classifier.name}, tap {tap}: {shown}"
 
@@ -85,7 +91,7 @@ def _todo(run: Run, identity: dict) -> list[tuple[int, int]]:
     done = {
         (row["step"], row["repeat"])
         for row in io.read_jsonl(run.scores)
-        if identity.items() <= row.items()
+        if identity.items() <= {"reference": None, **row}.items()  # lines of before there was one do not say so
         and "leakage" in row  # lines of versions that had no leakage meters are not whole
         and (row["classes"] or {"wanted": wanted})["wanted"] == wanted
     }

@@ -10,9 +10,9 @@ from gan_da_jax.data import dataset
 from gan_da_jax.data.sources import SOURCES, Location
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
-from gan_da_jax.pipeline import pools
+from gan_da_jax.pipeline import pools, references
 from gan_da_jax.progress import Progress
-from gan_da_jax.runs.config import augmented_count, generator_config, generator_workdir
+from gan_da_jax.runs.config import augmented_count, generator_config, generator_workdir, training_count
 from gan_da_jax.runs.folder import Run
 
 
@@ -26,14 +26,16 @@ def plan(run: Run, *, export: Path | None = None) -> str:
     _check_places(run, export)
     if run.prepared:
         made, _ = dataset.load(run.dataset)
+        references.plan(run)
         return f"{run.dataset}: {_summary(made)}, as prepared before"
-    data = run.config.data
-    text = f"{run.dataset}: would hold {data.count} originals and {augmented_count(run.config)} augmented images"
+    data, originals, augmented = run.config.data, training_count(run.config), augmented_count(run.config)
+    text = f"{run.dataset}: would hold {originals} originals and {augmented} augmented images"
     source = SOURCES[data.source]
     if source.downloads and not source.is_ready(Location(data.path, data.dataset)):
         return f"{text}; {data.dataset} would be downloaded and prepared first"
     images, _, _ = pools.real(run.config)
     _require_same_originals(run, images["originals"])
+    references.plan(run)
     return text
 
 
@@ -50,6 +52,7 @@ def prepare(run: Run, *, export: Path | None = None) -> str:
     _check_places(run, export)
     if run.prepared:
         made, pixels = dataset.load(run.dataset)
+        references.of(run)
         said = f"{run.dataset}: {_summary(made)}, as prepared before"
     else:
         made, pixels = _make(run)
@@ -74,6 +77,7 @@ def _make(run: Run) -> tuple[dict, np.ndarray]:
         ids=ids,
     )
     run.sweep()
+    references.of(run)
     for pool, array in images.items():
         io.save_array(run.pool(pool), array)
     io.save_png(run.preview, pools.preview(parts, images))

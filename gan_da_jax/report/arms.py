@@ -12,7 +12,7 @@ from gan_da_jax.metrics.measure import Score
 from gan_da_jax.metrics.over_seeds import choose, join
 from gan_da_jax.metrics.shares import leakage
 from gan_da_jax.runs.arm import Arm
-from gan_da_jax.runs.config import flat_with_defaults, is_free
+from gan_da_jax.runs.config import decisive, flat_with_defaults
 from gan_da_jax.runs.read import RecordedRun, pooled
 
 NAMING = ("augment.policy", "augment.count", "seed")  # the config fields that say which arm and repeat a run is
@@ -129,18 +129,33 @@ class Standing(NamedTuple):
 
 
 class Board(NamedTuple):
-    """The arms of one source whose scores may be compared: same classifier, tap, number of samples and splits."""
+    """The arms of one source whose scores may be compared: same classifier, tap, number of samples, splits, reference.
+
+    Attributes:
+        reference: the real images that nobody trained on, in words, as `read.scored_by` has it; "" for none.
+    """
 
     source: str
     classifier: str
     tap: str
     samples: int
     splits: int
+    reference: str
     standings: list[Standing]
 
     @property
     def scores(self) -> list[Score]:
-        """The scores that at least one arm has; the first one leads."""
+        """The scores that at least one arm has, but those of `against_originals`; the first one leads."""
+        return [score for score in self._measured if score not in self.against_originals]
+
+    @property
+    def against_originals(self) -> list[Score]:
+        """The scores against the originals, where the same were measured against images that nobody trained on."""
+        instead = {score.plain for score in self._measured if score.plain}
+        return [score for score in self._measured if score.key in instead]
+
+    @property
+    def _measured(self) -> list[Score]:
         return [one for one in scores_by(self.classifier) if any(one.key in had.scores for had in self.standings)]
 
     @property
@@ -221,16 +236,12 @@ def _names(runs: list[RecordedRun]) -> list[str]:
 
 def _settings(runs: list[RecordedRun]) -> list[dict[str, Any]]:
     """Return the settings of each run that are not as in most of them."""
-    configs = [flat_with_defaults(run.config) for run in runs]
-    fields = differing([{field: found for field, found in one.items() if _is_setting(field)} for one in configs])
+    configs = [decisive(run.config) for run in runs]
+    fields = differing([{field: found for field, found in one.items() if field not in NAMING} for one in configs])
     usual = {field: Counter(json.dumps(found[field]) for found in fields).most_common(1)[0][0] for field in fields[0]}
     return [
         {field: found for field, found in setting.items() if json.dumps(found) != usual[field]} for setting in fields
     ]
-
-
-def _is_setting(field: str) -> bool:
-    return field not in NAMING and not is_free(field)
 
 
 def differing(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -242,7 +253,7 @@ def differing(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def compare(arms: list[ArmRuns]) -> list[Board]:
     """Put arms on boards, one for each source and `scored_by`; an arm or board without any score is left out."""
-    found: dict[tuple[str, str, str, int, int], list[Standing]] = {}
+    found: dict[tuple[str, str, str, int, int, str], list[Standing]] = {}
     for number, arm in enumerate(arms):
         for by, course in pooled(row for run in arm.runs for row in run.scores).items():
             # Seeds that are still behind wait: joining different checkpoints would pass off progress as chance.

@@ -51,6 +51,7 @@ def account_of(board: Board) -> dict[str, Any]:
             (score, near[0]) for score in board.scores if score.distance and (near := usable.candidates(board, score))
         ],
         "real": {score.key: board.real(score) for score in board.scores},
+        "anchors": _anchors(board),
         "real_images": max(row["real_images"] for row in rows),
         "repeated": any(len(standing.last) > 1 for standing in board.standings),
         "sets": sorted({len(row["sets"]) for row in rows}),
@@ -74,6 +75,7 @@ def entries(boards: list[Board]) -> list[dict[str, Any]]:
             "tap": board.tap,
             "samples": board.samples,
             "splits": board.splits,
+            "reference": board.reference,
             "verdict": answer.statements,
             "use": answer.use and str(answer.use.arm.arm),
             "faults": {
@@ -129,6 +131,19 @@ def _chance(board: Board, score: Score) -> float | None:
             if len(found) > 1:
                 variances.append(statistics.variance(found))
     return math.sqrt(statistics.fmean(variances)) if variances else None
+
+
+def _anchors(board: Board) -> list[tuple[Score, float | None, float | None]]:
+    """Average what noise scores, and what real images score, over the arms: for each distance of which lines say so."""
+    rows = [row for standing in board.standings for row in standing.last.values()]
+    found = []
+    for score in (score for score in board.scores if score.distance):
+        known = [row["anchors"][score.key] for row in rows if score.key in row.get("anchors", {})]
+        measured = {name: [one[name] for one in known if one[name] is not None] for name in ("noise", "halves")}
+        if any(measured.values()):
+            noise, halves = (statistics.fmean(numbers) if numbers else None for numbers in measured.values())
+            found.append((score, noise, halves))
+    return found
 
 
 def _resampled(standing: Standing) -> dict[str, Any] | None:

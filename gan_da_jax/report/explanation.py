@@ -92,18 +92,19 @@ def _distances(board: Board, agreement: Agreement) -> str:
 
 
 def _nearest(board: Board, distances: list[Score]) -> Iterator[str]:
-    """Say which arm is nearest to the originals, by each distance."""
+    """Say which arm is nearest to the real images, by each distance."""
     lead, first = board.scores[0], distances[0]
-    originals = max(row["real_images"] for standing in board.standings for row in standing.last.values())
+    rows = [row for standing in board.standings for row in standing.last.values()]
+    originals = max(row["real_images"] for row in rows)
+    real = f"the {originals:,} original{'' if originals == 1 else 's'}"
+    if first.plain:
+        real = f"{max(row['reference']['images'] for row in rows):,} real images that nobody trained on"
     ranked, near = board.ranked(lead), usable.candidates(board, first)
     if not near:
         return
     nearest = near[0]
     several, mean = len(ranked) > 1, written(nearest.scores[first.key]["mean"])
-    yield (
-        f"{first.label} is the distance from the {originals:,} original{'' if originals == 1 else 's'} in the "
-        "classifier's features; lower is better."
-    )
+    yield (f"{first.label} is the distance from {real} in the classifier's features; lower is better.")
     if lead.better == "disputed" and several:
         preferred = {ranked[-1].number: "the paper's reading also prefers"}
         preferred[ranked[0].number] = "the field's reading also prefers"

@@ -22,6 +22,7 @@ COLUMNS = (
     "tap",
     "samples",
     "real_images",
+    "reference",
     "splits",
     "sets",
     "step",
@@ -65,6 +66,7 @@ def _entry(board: Board, standing: Standing, against: dict[str, dict[str, dict]]
         "tap": board.tap,
         "samples": board.samples,
         "real_images": row["real_images"],
+        "reference": board.reference,
         "splits": board.splits,
         "sets": [len(row["sets"]) for row in standing.last.values()],
         "step": row["step"],
@@ -162,7 +164,14 @@ def _ends(name: str, ci95: list[float] | None) -> dict[str, float | None]:
 def to_text(arms: list[ArmRuns], entries: list[dict[str, Any]]) -> str:
     """Write one aligned line for each entry, each arm that has none yet, and whatever went wrong in a training."""
     columns = (*(score.key for score in catalogue()), "real_inception_score")
-    keys = [key for key in columns if any(key in entry["scores"] for entry in entries)]
+    instead = {
+        score.plain: score.key for score in catalogue() if score.plain
+    }  # scores that others are shown in place of
+    keys = [
+        key
+        for key in columns
+        if any(key in entry["scores"] and instead.get(key) not in entry["scores"] for entry in entries)
+    ]
     rows = [["source", "arm", "seeds", "epoch", "classifier", "tap", *keys]]
     for entry in entries:
         means = {key: found["mean"] for key, found in entry["scores"].items()}

@@ -17,6 +17,7 @@ from gan_da_jax.data.sources.images import RESIZES
 from gan_da_jax.errors import UserError, did_you_mean
 from gan_da_jax.gan import LOSSES, NETWORKS
 from gan_da_jax.metrics import classes
+from gan_da_jax.runs import reference
 
 # Fields, and groups of fields, that say how to look at a run or how it uses the machine: what is trained is the same,
 # bit for bit, whatever they are. A later field that is in no such list makes another run and another arm.
@@ -105,12 +106,14 @@ def check(config: ConfigDict) -> None:
     wanted_classes(config)
     require_location(config.data.source, Location(config.data.path, config.data.dataset))
     _check_augmentation(config)
+    _check_reference(config)
     _check_budget(config)
-    splits, samples, count = config.evaluate.splits, config.evaluate.samples, config.data.count
+    splits, samples, count = config.evaluate.splits, config.evaluate.samples, training_count(config)
     if splits > min(samples, count):
+        originals = "the originals" if set_aside(config) else "config.data.count"
         raise UserError(
             f"config.evaluate.splits is {splits}; it must be at most config.evaluate.samples ({samples}) and "
-            f"config.data.count ({count}), since a split needs an image"
+            f"{originals} ({count}), since a split needs an image"
         )
 
 
@@ -119,14 +122,14 @@ def _typed_fields(config: ConfigDict) -> dict[str, Any]:
     fields, known = dict(flatten(config)), dict(flatten(default.get_config()))
     for name in fields:
         require_field(name)
-    for name, reference in known.items():
+    for name, usual in known.items():
         if name not in fields:
             raise UserError(f"config.{name} is missing: start your config from a copy of configs/default.py")
-        if isinstance(reference, tuple) and isinstance(fields[name], list):
+        if isinstance(usual, tuple) and isinstance(fields[name], list):
             fields[name] = tuple(fields[name])  # as config.json and overrides have it
-        value, kinds = fields[name], (int, float) if isinstance(reference, float) else (type(reference),)
-        if not isinstance(value, kinds) or (isinstance(value, bool) and not isinstance(reference, bool)):
-            raise UserError(f"config.{name} is {value!r}; it must be a value like {reference!r}")
+        value, kinds = fields[name], (int, float) if isinstance(usual, float) else (type(usual),)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and not isinstance(usual, bool)):
+            raise UserError(f"config.{name} is {value!r}; it must be a value like {usual!r}")
         if isinstance(value, str) and "\0" in value:
             raise UserError(f"config.{name} is {value!r}: it contains a NUL character")
         if isinstance(value, float) and not math.isfinite(value):
@@ -165,6 +168,16 @@ def _check_augmentation(config: ConfigDict) -> None:
         raise UserError(f"config.augment.count is {count}; it must be at least {len(parts)}, an image for each op")
 
 
+def _check_reference(config: ConfigDict) -> None:
+    """Refuse what is no reference, and a share of the images that is too small to compare with or leaves none."""
+    asked, count, aside = reference.parse(config.evaluate.reference), config.data.count, set_aside(config)
+    if asked.share and not reference.LEAST <= aside < count:
+        raise UserError(
+            f"config.evaluate.reference is {config.evaluate.reference!r}, which sets {aside} of {count} images "
+            f"(config.data.count) aside; it must set aside at least {reference.LEAST}, and leave one to train on"
+        )
+
+
 def _require_one_of(allowed: Collection, name: str, fields: dict[str, Any], where: str = "") -> None:
     value = fields[name]
     if value not in allowed:
@@ -173,7 +186,7 @@ def _require_one_of(allowed: Collection, name: str, fields: dict[str, Any], wher
 
 
 def _check_budget(config: ConfigDict) -> None:
-    train, images = config.train, config.data.count + augmented_count(config)
+    train, images = config.train, training_count(config) + augmented_count(config)
     if not train.kimg and train.epochs < 1:
         raise UserError(
             f"config.train.epochs is {train.epochs}; it must be at least 1, or config.train.kimg must be above 0"
@@ -203,6 +216,16 @@ def source_name(config: ConfigDict) -> str:
     return data.dataset or path
 
 
+def set_aside(config: ConfigDict) -> int:
+    """Return how many of the `data.count` images `evaluate.reference` sets aside, which then are no originals."""
+    return round(reference.parse(config.evaluate.reference).share * config.data.count)
+
+
+def training_count(config: ConfigDict) -> int:
+    """Return the number of originals of a config's data set: `data.count` without the images that are set aside."""
+    return config.data.count - set_aside(config)
+
+
 def augmented_count(config: ConfigDict) -> int:
     """Return the number of augmented images of a config's data set: 0 without a policy."""
     return config.augment.count if policy.parse(config.augment.policy) else 0
@@ -225,14 +248,24 @@ def restored(config: dict) -> ConfigDict:
     return found
 
 
-def is_free(name: str) -> bool:
-    """Tell whether a field, as in `train.keep`, leaves what is trained as it is."""
+def decisive(config: dict) -> dict[str, Any]:
+    """Return the fields of a config, flat with defaults, that decide what is trained: all but the free ones.
+
+    `evaluate.reference` is among them with what it sets aside, and with nothing else that it may ask for.
+    """
+    fields = flat_with_defaults(config)
+    asked = reference.parse(str(fields["evaluate.reference"]))
+    found = {name: value for name, value in fields.items() if not _is_free(name)}
+    return found | {"evaluate.reference": str(asked) if asked.share else "nothing set aside"}
+
+
+def _is_free(name: str) -> bool:
     return name in _FREE_FIELDS or name.startswith(_FREE_GROUPS)
 
 
 def differences(old: dict, new: dict) -> list[str]:
     """Name the fields that differ between two configs and make another run, as in `seed (0, now 1)`."""
-    before, after = flat_with_defaults(old), dict(flatten(new))
+    before, after = decisive(old), decisive(new)
     if before.get("augment.policy") == after.get("augment.policy") == "none":
         before["augment.count"] = after["augment.count"]  # of no effect
     generated = any(part.op == "generated" for part in policy.parse(str(after.get("augment.policy", "none"))))
@@ -240,7 +273,7 @@ def differences(old: dict, new: dict) -> list[str]:
     return [
         f"{name} ({before.get(name)!r}, now {after.get(name)!r})"
         for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name) and not is_free(name) and name not in budget
+        if before.get(name) != after.get(name) and name not in budget
     ]
 
 

@@ -41,6 +41,7 @@ class Folder:
         checkpoints: the folder of the checkpoints.
         metrics: one line an epoch.
         scores: one line a checkpoint, classifier and set of samples.
+        references: the folder of the real images that it is scored against and not trained on.
         generator: the folder of the run whose GAN makes `generated` images, where the config names no other.
     """
 
@@ -54,6 +55,7 @@ class Folder:
         self.checkpoints = workdir / "checkpoints"
         self.metrics = workdir / "metrics.jsonl"
         self.scores = workdir / "scores.jsonl"
+        self.references = workdir / "reference"
         self.generator = workdir / "generator"
 
     def __str__(self) -> str:
@@ -108,7 +110,7 @@ class Folder:
 
     def sweep(self) -> None:
         """Remove the temporary files that killed processes have left."""
-        io.sweep(self.workdir, self.dataset, *(self.workdir / folder for folder in SHOWN))
+        io.sweep(self.workdir, self.dataset, self.references, *(self.workdir / folder for folder in SHOWN))
 
     def described(self) -> dict[str, str]:
         """Hash the files that say what the run is trained on, but not the images, whose hashes are in the manifest."""

@@ -60,6 +60,12 @@ def arms(config: ConfigDict) -> tuple[Arm, ...]:
     return tuple(arm for _, arm in found.values())
 
 
+def most_more(config: ConfigDict) -> int:
+    """Count the further real images that the run of a config, or any arm of its study, trains on at the most."""
+    every = (Arm.of(config), *(arms(config) if config.study.arms else ()))
+    return max(policy.pool_sizes(arm.parts, arm.count).get("more", 0) for arm in every)
+
+
 def plan(config: ConfigDict, workdir: Path) -> list[Planned]:
     """Plan the runs of a study: source by source, seed by seed, so that what they share is made once and found again.
 
@@ -82,6 +88,8 @@ def plan(config: ConfigDict, workdir: Path) -> list[Planned]:
             for arm in named:
                 single = of_source.copy_and_resolve_references()
                 single.seed = seed
+                # All of them by name, as an arm changes the `augment.count` that controls have.
+                single.study.arms, single.study.controls = tuple(map(str, named)), False
                 arm.apply(single)
                 if arm.baseline:
                     single = generator_config(single)  # as the arms that sample its GAN ask for it

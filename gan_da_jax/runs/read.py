@@ -16,7 +16,7 @@ from gan_da_jax.runs.folder import Folder, is_run
 LEVELS = 3  # folders of a study: source, arm, seed
 
 
-ScoredBy = tuple[str, str, int, int]
+ScoredBy = tuple[str, str, int, int, str]
 
 
 class RecordedRun(NamedTuple):
@@ -105,7 +105,7 @@ def read(folder: Path, root: Path) -> RecordedRun:
         printable(config_json),
         printable(manifest),
         _last_of_each(metrics, lambda row: row["step"]),
-        _last_of_each(_newest_weights(printable(scores)), _evaluation),
+        _last_of_each(_newest_files(printable(scores)), _evaluation),
     )
 
 
@@ -122,8 +122,22 @@ def printable(value: Any) -> Any:
 
 
 def scored_by(row: dict[str, Any]) -> ScoredBy:
-    """Return what measured a row of scores: classifier, tap, samples, splits. Only equal ones may be compared."""
-    return row["classifier"], row["tap"], row["samples"], row["splits"]
+    """Return what measured a row of scores, of which only equal ones may be compared.
+
+    Returns:
+        Classifier, tap, samples and splits; and, for people, the reference: "" where there is none. Images that are
+        held out are others with each seed, so their kind and number count; images of the user's own count themselves.
+    """
+    return row["classifier"], row["tap"], row["samples"], row["splits"], _reference(row)
+
+
+def _reference(row: dict[str, Any]) -> str:
+    found = row.get("reference")
+    if found is None:
+        return ""
+    if found["kind"] == "path":
+        return f"{found['name']}, {found['images']} images, SHA-256 {found['sha256'][:8]}"
+    return f"{found['kind']}, {found['images']} images"
 
 
 def pooled(rows: Iterable[dict[str, Any]]) -> dict[ScoredBy, list[dict[str, Any]]]:
@@ -148,10 +162,14 @@ def _evaluation(row: dict[str, Any]) -> tuple:
     return *scored_by(row), row["step"], row["repeat"]
 
 
-def _newest_weights(rows: list[dict]) -> list[dict]:
-    """Keep, of each `scored_by`, the rows made with the weights it had last: one number never mixes two files."""
-    newest = {scored_by(row): row["weights_sha256"] for row in rows}
-    return [row for row in rows if row["weights_sha256"] == newest[scored_by(row)]]
+def _newest_files(rows: list[dict]) -> list[dict]:
+    """Keep, of each `scored_by`, the rows made with the weights and reference it had last: one number mixes none."""
+    newest = {scored_by(row): _files(row) for row in rows}
+    return [row for row in rows if _files(row) == newest[scored_by(row)]]
+
+
+def _files(row: dict[str, Any]) -> tuple[str, str]:
+    return row["weights_sha256"], (row.get("reference") or {"sha256": ""})["sha256"]
 
 
 def _last_of_each(rows: Iterable[dict], identity: Callable[[dict], Any]) -> list[dict]:

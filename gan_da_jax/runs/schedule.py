@@ -6,7 +6,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_da_jax.data import order
-from gan_da_jax.runs.config import augmented_count
+from gan_da_jax.runs.config import augmented_count, training_count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Schedule:
 def of(config: ConfigDict) -> Schedule:
     """Derive the schedule of a checked config."""
     train, batch = config.train, config.train.batch_size
-    images = config.data.count + augmented_count(config)
+    originals = training_count(config)
+    images = originals + augmented_count(config)
     steps = order.steps_of(kimg=train.kimg, epochs=train.epochs, images=images, batch_size=batch)
 
     def after_every(shown: int) -> tuple[int, ...]:
@@ -50,5 +51,5 @@ def of(config: ConfigDict) -> Schedule:
         batch_size=batch,
         steps=steps,
         epochs=after_every(images),
-        checkpoints=after_every(train.checkpoint_every * (config.data.count if train.kimg else images)),
+        checkpoints=after_every(train.checkpoint_every * (originals if train.kimg else images)),
     )

@@ -222,7 +222,7 @@ def _trained(run: Run) -> dict:
         "workdir": str(run),
         **{key: metrics[-1][key] for key in ("step", "kimg", "generator_loss", "discriminator_loss")},
         "seconds": round(sum(row["seconds"] for row in metrics), 1),
-        "scores": [{key: row[key] for key in keys} for row in rows if row["step"] == last],
+        "scores": [{key: row[key] for key in keys if key in row} for row in rows if row["step"] == last],
     }
 
 
@@ -253,7 +253,7 @@ def _table(result: dict[str, Any], sizes: str) -> str:
         lines.append(f"{name}: {device}")
     for name, one in result.get("trained", {}).items():
         row = one["scores"][0]
-        having = [score for score in registry.scores_by(row["classifier"]) if not score.share]
+        having = [score for score in registry.scores_by(row["classifier"]) if not score.share and score.key in row]
         shown_scores = ", ".join(f"{score.label} {columns.written(columns.value(row, score.key))}" for score in having)
         lines.append(f"trained, {name}: step {one['step']} in {one['seconds']:.0f} s, {shown_scores}")
     return "\n".join(lines)

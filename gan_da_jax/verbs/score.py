@@ -157,7 +157,7 @@ def _table(result: dict[str, Any]) -> str:
     for name in ("images", "reference", "classifier", "weights_sha256", "tap"):
         count = result.get(f"{name}_count")
         lines.append((name, f"{shown(result[name] or 'none')}{f' ({count} images)' if count else ''}"))
-    lines += [(score.key, _written(result, score.key)) for score in columns.catalogue()]
+    lines += [(score.key, _written(result, score.key)) for score in columns.catalogue() if not score.plain]
     return "\n".join(f"{name:18}{value}" for name, value in lines)
 
 

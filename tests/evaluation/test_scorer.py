@@ -70,7 +70,7 @@ def test_a_network_without_logits_gives_distances_and_says_why_there_is_no_incep
     assert row["real_inception_score"] is row["real_inception_score_1"] is None
     assert "has no classes" in row["reasons"]["real_inception_score"]
     for score in columns.catalogue():
-        assert (columns.value(row, score.key) is None) == (score.key in LOGITS), score.key
+        assert (columns.value(row, score.key) is None) == (score.key in LOGITS or bool(score.plain)), score.key
     assert list(files) == ["memorisation/step_00000008.png"]
     again, _ = scorer.score(gan.shown(networks.network(config), state), 8, 0, lambda count: None)
     assert again == row
@@ -79,7 +79,8 @@ def test_a_network_without_logits_gives_distances_and_says_why_there_is_no_incep
 def test_reports_call_the_distance_by_the_networks_name(backbone):
     labels = {score.key: score.label for score in registry.scores_by("means")}
     assert (labels["fid"], labels["kid"]) == ("FD-means", "KID")
-    assert [score.label for score in registry.scores_by("inception_v3_2015")][2] == "FID"
+    assert labels["reference_fid"] == "held-out FD-means"
+    assert {score.key: score.label for score in registry.scores_by("inception_v3_2015")}["fid"] == "FID"
     assert registry.scores_by("one of an earlier version") == columns.catalogue()
     assert registry.caveats_on("means", "12") == registry.caveats_on("of an earlier version", "12") == [backbone.caveat]
 

@@ -18,7 +18,8 @@ def test_no_field_stands_twice_and_every_one_is_joined():
 def test_what_the_catalogue_says_of_each_score():
     assert {score.better for score in columns.catalogue()} == {"higher", "lower", "disputed"}
     assert all("arXiv:" in score.source for score in columns.catalogue())
-    assert columns.choosing() == ("fid", "kid", "mind")
+    distances = ("fid", "kid", "mind")
+    assert columns.choosing() == (*(f"reference_{key}" for key in distances), *distances)
     assert {score.better for score in columns.catalogue() if score.chooses} == {"lower"}
 
 

@@ -4,10 +4,10 @@ import pytest
 from gan_da_jax.errors import UserError
 from gan_da_jax.metrics import columns
 from gan_da_jax.metrics.inputs import matrix, pair
-from gan_da_jax.metrics.measure import Inputs, Reference
+from gan_da_jax.metrics.measure import Inputs, Real
 
-MEASURES = [measure for measure in columns.MEASURES if not measure.scores[0].real]  # those compare two sets
-METRICS = [lambda a, b, of=measure: of.compute(Inputs(None, a, Reference(b), splits=1, seed=0)) for measure in MEASURES]
+MEASURES = [measure for measure in columns.MEASURES if measure.compared]  # those look at two sets
+METRICS = [lambda a, b, of=measure: of.compute(Inputs(None, a, Real(b), splits=1, seed=0)) for measure in MEASURES]
 NAMES = ["-".join(measure.fields) for measure in MEASURES]
 GOOD = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
 

@@ -4,7 +4,7 @@ from scipy.spatial.distance import cdist
 
 from gan_da_jax.metrics import columns, fid, prdc, scores
 from gan_da_jax.metrics.inception_score import inception_score
-from gan_da_jax.metrics.measure import Measure, Reference, Score
+from gan_da_jax.metrics.measure import Measure, Real, Score
 from gan_da_jax.metrics.vendi import vendi
 
 RNG = np.random.default_rng(0)
@@ -12,6 +12,7 @@ A, B = RNG.normal(size=(60, 8)).astype(np.float32), RNG.normal(0.3, 1.2, size=(4
 
 
 CLASSES = ("inception_score", "inception_score_1", "inception_score_1_interval")
+COPYING = ("authenticity", "c_t")
 
 
 def part(found, names):
@@ -21,9 +22,9 @@ def part(found, names):
 
 
 def against(a, b, tap="64"):
-    reference = None if b is None else Reference(b)
+    reference = None if b is None else Real(b)
     found = scores.of_set({"64": a}, reference, tap=tap, splits=1, seed=0)
-    return part(found, found.keys() - {*CLASSES, "reasons"})
+    return part(found, found.keys() - {*CLASSES, *COPYING, "reasons"})
 
 
 def of_classes(logits, splits=10, seed=0, shuffle=True):
@@ -156,7 +157,7 @@ def test_what_depends_on_the_reference_alone_is_computed_once(monkeypatch):
             return own(x, **options)
 
         monkeypatch.setattr(module, name, counted)
-    reference = Reference(B)
+    reference = Real(B)
     first = scores.of_set({"64": A}, reference, tap="64", splits=1, seed=0)
     once = calls.count(("statistics", True)), calls.count(("radii", True))
     assert once == (1, 2)  # the radii of precision and of density
@@ -167,7 +168,7 @@ def test_what_depends_on_the_reference_alone_is_computed_once(monkeypatch):
 def test_the_real_images_own_scores_are_under_fields_of_their_own():
     features = {"logits": A, "64": A}
     found = scores.of_real(features, tap="64", samples=60, splits=2, seed=0)
-    same = scores.of_set(features, Reference(B), tap="64", splits=2, seed=0)
+    same = scores.of_set(features, Real(B), tap="64", splits=2, seed=0)
     names = ("inception_score", "inception_score_1")
     assert found.pop("reasons") == {}
     assert found == {f"real_{name}": same[name] for name in names} | {"real_vendi": vendi(A)}
@@ -177,9 +178,9 @@ def test_the_real_images_own_scores_are_under_fields_of_their_own():
 
 
 def test_diversity_is_over_equally_many_samples_and_real_images():
-    few = scores.of_set({"64": A}, Reference(A[:20]), tap="64", splits=1, seed=0)["vendi"]
+    few = scores.of_set({"64": A}, Real(A[:20]), tap="64", splits=1, seed=0)["vendi"]
     assert few == scores.of_real({"64": A}, tap="64", samples=20, splits=1, seed=0)["real_vendi"] != vendi(A)
-    all_of_them = scores.of_set({"64": A[:20]}, Reference(A), tap="64", splits=1, seed=0)["vendi"]
+    all_of_them = scores.of_set({"64": A[:20]}, Real(A), tap="64", splits=1, seed=0)["vendi"]
     assert all_of_them == scores.of_real({"64": A[:20]}, tap="64", samples=60, splits=1, seed=0)["real_vendi"]
     assert all_of_them == vendi(A[:20])
 
@@ -188,7 +189,7 @@ def test_a_further_measure_is_computed_listed_and_joined(monkeypatch):
     """One measure in the table is enough: nothing else names it."""
 
     def compute(inputs):
-        return {"gap": float(abs(inputs.features.mean() - inputs.reference.features.mean()))}
+        return {"gap": float(abs(inputs.features.mean() - inputs.real.features.mean()))}
 
     own = Measure((Score("gap", "Gap", "lower", "nobody", share=True),), compute)
     monkeypatch.setattr(columns, "MEASURES", (*columns.MEASURES, own))

@@ -6,7 +6,7 @@ from scipy import linalg, stats
 from scipy.spatial.distance import cosine
 
 from gan_da_jax.errors import UserError
-from gan_da_jax.metrics.measure import Inputs, Reference
+from gan_da_jax.metrics.measure import Inputs, Real
 from gan_da_jax.metrics.vendi import MEASURE, vendi
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -93,7 +93,7 @@ def test_it_is_taken_over_as_many_images_as_there_are_of_either_set():
     a, b = random.normal(size=(300, 80)), random.normal(size=(60, 80))
 
     def of(limit, seed=0):
-        inputs = Inputs(None, a, Reference(b), splits=1, seed=seed, limit=limit)
+        inputs = Inputs(None, a, Real(b), splits=1, seed=seed, limit=limit)
         return MEASURE.compute(inputs)["vendi"]
 
     assert of(None) == of(300) == of(1000) == vendi(a)

@@ -45,6 +45,7 @@ def test_entries_have_the_specified_fields_and_students_interval(study, entries)
         "weights_sha256": rows[0]["weights_sha256"],
         "samples": 1000,
         "real_images": 20,
+        "reference": "",
         "runs": ["contrast+hflip-20/seed0", "contrast+hflip-20/seed1"],
     }
     found = ("scores", "best", "against", "leakage", "memorisation")

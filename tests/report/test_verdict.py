@@ -31,8 +31,8 @@ def test_a_clear_difference_is_claimed_with_three_seeds(make, answer):
     found = answer(make(3, none={"distance": 60.0}, hflip={"distance": 20.0}, vflip={"distance": 55.0}))
     assert re.fullmatch(
         r"Use hflip@20: by FID \(lower is better\), it is the best of the 3 arms on celeba_1000 that may be used, "
-        r"[\d.]+\. That is 6\d% lower than the [\d.]+ for training on the originals alone \(`none`\) \(95% interval −\d+% to "
-        r"−\d+%; 3 seeds, Dunnett's test, p = [\de.-]+\)\.",
+        r"[\d.]+\. That is 6\d% lower than the [\d.]+ for training on the originals alone \(`none`\) \(95% interval "
+        r"−\d+% to −\d+%; 3 seeds, Dunnett's test, p = [\de.-]+\)\.",
         found.statements[0],
     )
     assert found.use.arm.label == "hflip@20"

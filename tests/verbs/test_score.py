@@ -26,7 +26,7 @@ make = types.SimpleNamespace(**runpy.run_path(str(GOLDEN / "make_scores.py")))
 FIELDS = {
     *("images", "images_count", "reference", "reference_count", "classifier", "classifier_accuracy", "weights_sha256"),
     *("tap", "seed", "inception_score", "inception_score_1", "inception_score_1_interval", "fid", "kid"),
-    *("mind", "precision", "recall", "density", "coverage", "vendi", "reasons"),
+    *("mind", "precision", "recall", "density", "coverage", "vendi", "authenticity", "c_t", "reasons"),
 }
 QUICK = "--classifier=faces_attributes"
 
@@ -187,7 +187,7 @@ def test_images_of_mixed_sizes_are_compared_with_those_of_one(sets, tmp_path):
 
 def test_the_table_says_it_to_people(sets, capsys):
     assert main(["score", f"--images={sets}/faces", f"--reference={sets}/others", QUICK]) == 0
-    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[-15:])
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[-17:])
     assert lines["images"] == f"{sets}/faces (120 images)" and lines["reference"].endswith("(90 images)")
     assert len(lines["weights_sha256"]) == 64 and lines["tap"] == "64"
     assert "splits 10" in lines["inception_score"] and "subsets 100, subset_size 45" in lines["kid"]
@@ -228,7 +228,7 @@ def test_without_a_reference_there_is_the_inception_score(scored, sets, tmp_path
     assert found.keys() == FIELDS
     for name in ("inception_score", "inception_score_1", "inception_score_1_interval"):
         assert found[name] == pytest.approx(scored[name])
-    null = {"fid", "kid", "mind", "precision", "recall", "density", "coverage", "vendi"}
+    null = {"fid", "kid", "mind", "precision", "recall", "density", "coverage", "vendi", "authenticity", "c_t"}
     assert found["reasons"].keys() == null and not any(found[name] for name in null)
     assert found["tap"] is found["reference"] is found["reference_count"] is None
 

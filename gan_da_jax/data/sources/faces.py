@@ -233,5 +233,6 @@ def _ramp(start: float, end: float, value: np.ndarray) -> np.ndarray:
 SOURCE = Source(
     opened=lambda location: contextlib.nullcontext(
         Drawings("face", lambda seed, indices, image_size: render(seed, indices, image_size)[0])
-    )
+    ),
+    draws=True,
 )

@@ -24,6 +24,7 @@ MAX_BYTES = 256 * 2**20
 RESIZES = ("stretch", "center_crop")
 
 MANY_BAD = 1000  # bad files after which the search ends: this is no collection of images
+_DRAWINGS = 2**32  # images of a source that draws them
 _NAMED = 10  # bad files that a message names
 
 
@@ -104,34 +105,50 @@ def fit(image: Image.Image, *, image_size: int, resize: str) -> np.ndarray:
     return np.asarray(image.resize((image_size, image_size), Image.Resampling.LANCZOS))
 
 
-def choose(found: Files | Drawings, *, count: int, image_size: int, resize: str, seed: int, skip_bad: bool) -> Images:
-    """Choose `count` images of an opened source by `seed`; with the same seed a larger count only appends.
+def choose(
+    found: Files | Drawings,
+    *,
+    count: int,
+    image_size: int,
+    resize: str,
+    seed: int,
+    skip_bad: bool,
+    last: int = 0,
+    beyond: int = 0,
+) -> Images:
+    """Choose images of an opened source by `seed`: the first `count`, and up to `last` from the other end.
 
-    Of drawings, the choice is numbers 0 to count - 1 of `seed`, with ids such as `face_000000`; 2**32 are available.
-    Of files, it is the head of a permutation of the usable files in bytewise order of their names. Files are checked by
-    decoding them completely, on all processors; of files with the very same bytes the first by name is usable. Only the
-    chosen images are held in memory.
+    Of drawings, the first are numbers 0, 1 ... of `seed`, with ids such as `face_000000`, the others 2**32 - 1 and so
+    on down; 2**32 are available. Of files, they are the head of a permutation of the usable files in bytewise order of
+    their names, and its end, from the last one backwards. So with the same seed larger numbers only append, and neither
+    end depends on how many images are chosen from the other. Files are checked by decoding them completely, on all
+    processors; of files with the very same bytes the first by name is usable. Only the chosen images are held in
+    memory.
 
     Args:
         found: what a `Source` opens.
-        count: how many to choose.
+        count: how many of the first to choose.
         image_size: side in pixels of the images returned.
         resize: one of RESIZES, see `fit`; drawings have the right size.
         seed: of the choice, 0 <= seed < 2**32.
         skip_bad: leave bad files and repeats out and record them as `skipped`, instead of refusing the source.
+        last: how many images from the other end to choose at the most; they follow the first in the result.
+        beyond: of the first images, at least `count`, that none of these may be: others may be trained on them.
 
     Raises:
-        UserError: there are too few images, or bad ones and not `skip_bad`; nothing has been written by then.
+        UserError: there are fewer first images, or bad ones and not `skip_bad`; nothing has been written by then.
     """
     if resize not in RESIZES:
         raise UserError(f"data.resize={shown(resize)} is unknown: use {' or '.join(RESIZES)}")
     if isinstance(found, Drawings):
-        pixels = found.draw(seed, np.arange(count), image_size)
-        return Images(pixels, [f"{found.name}_{index:06d}" for index in range(count)], 2**32, [])
+        numbers = np.concatenate([np.arange(count), _DRAWINGS - 1 - np.arange(min(last, _DRAWINGS - beyond))])
+        pixels = found.draw(seed, numbers, image_size)
+        return Images(pixels, [f"{found.name}_{number:06d}" for number in numbers], _DRAWINGS, [])
     where, names, read = found
     names = sorted(names, key=lambda name: name.encode("utf-8", "surrogateescape"))
     _require(len(names), count, where)
-    likely = set(_choice(names, count, seed))  # chosen if all turn out usable: then no file is decoded twice
+    ends = {"count": count, "last": last, "beyond": max(count, beyond), "seed": seed}
+    likely = set(_choice(names, **ends))  # chosen if all turn out usable: then no file is decoded twice
 
     def check(name: str) -> tuple[bytes, np.ndarray | None, str]:
         try:
@@ -165,7 +182,7 @@ def choose(found: Files | Drawings, *, count: int, image_size: int, resize: str,
         )
     _require(len(usable), count, where, left_out=len(skipped))
 
-    ids = _choice(list(usable.values()), count, seed)
+    ids = _choice(list(usable.values()), **ends)
     likely = set(ids)
     missing = [name for name in ids if name not in kept]
     for name, (_, pixels, reason) in zip(missing, in_parallel(check, missing, "reading images"), strict=True):
@@ -174,7 +191,10 @@ def choose(found: Files | Drawings, *, count: int, image_size: int, resize: str,
                 f"{where}: {shown(name)} changed while it was read ({reason}): leave it alone and run again"
             )
         kept[name] = pixels
-    return Images(np.stack([kept.pop(name) for name in ids]), ids, len(usable), skipped)
+    pixels = np.empty((len(ids), image_size, image_size, 3), np.uint8)
+    for place, name in zip(pixels, ids, strict=True):
+        place[:] = kept.pop(name)
+    return Images(pixels, ids, len(usable), skipped)
 
 
 def in_parallel(function: Callable[[str], Any], names: list[str], title: str, *, ahead: int = 1024) -> Iterator[Any]:
@@ -202,9 +222,10 @@ def complaint(bad: list[dict], total: int, where: str) -> str:
     return f"{where}: {len(bad)} of {total} images cannot be used: {', '.join(named)}{more}"
 
 
-def _choice(names: list[str], count: int, seed: int) -> list[str]:
-    order = jax.random.permutation(stream(seed, "data", "choice"), len(names))
-    return [names[index] for index in np.asarray(order)[:count]]
+def _choice(names: list[str], *, count: int, last: int, beyond: int, seed: int) -> list[str]:
+    order = np.asarray(jax.random.permutation(stream(seed, "data", "choice"), len(names)))
+    end = order[max(beyond, len(order) - last) :][::-1]
+    return [names[index] for index in (*order[:count], *end)]
 
 
 def _require(usable: int, count: int, where: str, left_out: int = 0) -> None:

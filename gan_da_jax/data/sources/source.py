@@ -59,6 +59,7 @@ class Source:
         needs_dataset: whether `data.dataset` names the images; otherwise it must be empty.
         downloads: whether opening a location that is not ready needs the network.
         reads_folder: whether every image below `data.path` belongs to the source, so that nothing may be written there.
+        draws: whether it opens `Drawings`, of which there are always enough.
         is_ready: whether a location can be opened without the network and its images are on this machine. Where
             `downloads`, it raises every `UserError` of `opened` that can be found without a download.
     """
@@ -68,6 +69,7 @@ class Source:
     needs_dataset: bool = False
     downloads: bool = False
     reads_folder: bool = False
+    draws: bool = False
     is_ready: Callable[[Location], bool] = lambda location: True
 
     def locate(self, where: str, path: str) -> Location:
