@@ -492,6 +492,7 @@ def test_an_interrupted_command_ends_its_downloads(server, tmp_path, number):
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # which a background job ignores
     )
     began = begun.wait(120)
     process.send_signal(number if began else signal.SIGKILL)
