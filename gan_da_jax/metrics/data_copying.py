@@ -134,8 +134,8 @@ MEASURE = Measure(
             "higher",
             "Meehan, Chaudhuri and Dasgupta, 2020, arXiv:2004.05675",
             explanation="tests whether samples are nearer to the originals than real images held out are: about 0 for "
-            "samples like further real images, far below 0 for copies, and for blurred or pale samples too; above 0 for "
-            "samples far from all originals.",
+            "samples like further real images, far below 0 for copies, and for blurred or pale samples too, above 0 "
+            "for samples far from all originals.",
         ),
     ),
     _data_copying,
