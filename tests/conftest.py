@@ -54,6 +54,7 @@ def _make_run(
     size=16,
     level=2.0,
     distance=None,
+    held_out=None,
     repeats=1,
     wanted=(),
     leakage=None,
@@ -65,9 +66,10 @@ def _make_run(
     """Scores rise towards `level` plus a draw of the seed; a sample grid has 8 x 8 plain tiles of `size` pixels.
 
     With the level None the classifier's weights end before its last layer. FID falls towards `distance`; without one,
-    there are too few images for it. `leakage` is the share that each op's meter reads (None: it is blind), `memorised`
-    the share of near copies, both plus a draw of the seed; `probabilities` the number of classes whose probabilities
-    are written for each sample; `train` changes fields of the config, `extra` changes fields of each row of scores.
+    there are too few images for it. With `held_out`, the FID against 500 images held out falls towards that. `leakage`
+    is the share that each op's meter reads (None: it is blind), `memorised` the share of near copies, both plus a draw
+    of the seed; `probabilities` the number of classes whose probabilities are written for each sample; `train` changes
+    fields of the config, `extra` changes fields of each row of scores.
     """
     rng = np.random.default_rng([seed, count, sum(policy.encode())])
     ops = [op.partition("(")[0] for op in policy.split("+")] if policy != "none" else []
@@ -133,11 +135,14 @@ def _make_run(
                 "weights_sha256": "cd" * 32,
                 "tap": "64",
                 "splits": 10,
-                "reference": None,
+                "reference": held_out and HELD_OUT,
                 **_of_classes(level and 1 + (level - 1) * rise + chance + 0.02 * repeat, wanted, rng),
                 **_distances(distance and distance * (3 - 2 * rise + chance) + 0.5 * repeat),
+                **_against_reference(held_out and held_out * (3 - 2 * rise + chance)),
+                **dict.fromkeys(("mind", "vendi", "real_vendi", "authenticity", "c_t")),
                 **_shares(leakage, memorised, rng),
-                "anchors": {key: dict.fromkeys(("noise", "halves"), 5.0 if distance else None) for key in _ANCHORED},
+                "anchors": {key: dict.fromkeys(("noise", "halves"), 5.0 if distance else None) for key in _ANCHORED}
+                | ({f"reference_{key}": {"noise": 321.0, "halves": 4.5} for key in _ANCHORED} if held_out else {}),
                 "real_images": originals,
                 "reasons": (
                     {} if level else dict.fromkeys(_CLASSES, "the weights end before the classifier's last layer")
@@ -198,7 +203,8 @@ def _manifest(config, source, ops):
     }
 
 
-_ANCHORED = ("fid", "kid")
+_ANCHORED = ("fid", "kid", "mind")
+HELD_OUT = {"kind": "heldout", "name": "celeba_1000", "images": 500, "sha256": "12" * 32}
 _CLASSES = ("inception_score", "inception_score_1", "inception_score_1_interval", "classes")
 _DISTANCES = ("fid", "kid", "precision", "recall", "density", "coverage")
 
@@ -232,6 +238,10 @@ def _distances(fid):
         "density": 25 / (20 + fid),
         "coverage": 15 / (15 + fid),
     }
+
+
+def _against_reference(fid):
+    return {} if fid is None else {f"reference_{key}": found for key, found in _distances(fid).items()}
 
 
 def _shares(leakage, memorised, rng):

@@ -9,11 +9,12 @@ from gan_da_jax import gan
 from gan_da_jax.classifiers import registry
 from gan_da_jax.classifiers.backbone import Backbone, Trained, Weights
 from gan_da_jax.configs import default
+from gan_da_jax.data import reference
 from gan_da_jax.data.sources import faces
-from gan_da_jax.evaluation.scorer import CheckpointScorer
+from gan_da_jax.evaluation.scorer import NOISE, CheckpointScorer
 from gan_da_jax.files import io, schemas
 from gan_da_jax.main import main
-from gan_da_jax.metrics import columns
+from gan_da_jax.metrics import columns, fid
 from gan_da_jax.runs import networks, schedule
 
 LOGITS = {"inception_score", "inception_score_1", "inception_score_1_interval", "classes"}
@@ -70,10 +71,57 @@ def test_a_network_without_logits_gives_distances_and_says_why_there_is_no_incep
     assert row["real_inception_score"] is row["real_inception_score_1"] is None
     assert "has no classes" in row["reasons"]["real_inception_score"]
     for score in columns.catalogue():
-        assert (columns.value(row, score.key) is None) == (score.key in LOGITS or bool(score.plain)), score.key
+        none = score.key in {*LOGITS, "c_t"} or bool(score.plain)  # these need a reference that nobody trained on
+        assert (columns.value(row, score.key) is None) == none, score.key
+    assert row["reference"] is None and not any(key.startswith("reference_") for key in row)
+    assert row["reasons"]["c_t"] == "there is no reference that nobody trained on: set evaluate.reference"
+    assert row["anchors"].keys() == {"fid", "kid", "mind"}
+    assert all(found["halves"] < found["noise"] for found in row["anchors"].values())
     assert list(files) == ["memorisation/step_00000008.png"]
     again, _ = scorer.score(gan.shown(networks.network(config), state), 8, 0, lambda count: None)
     assert again == row
+
+
+def test_a_reference_gives_the_same_scores_once_more_and_its_own_anchors(backbone, config):
+    originals, others = faces.render(0, np.arange(40), 32)[0], faces.render(1, np.arange(60), 32)[0]
+    classifier, state = registry.load("means", ""), networks.initial_state(config)
+
+    def row(real, against=None):
+        given = (
+            None
+            if against is None
+            else reference.build(
+                against, [str(n) for n in range(len(against))], kind="heldout", name="faces", asked={}, source={}
+            )
+        )
+        prepared = CheckpointScorer.prepare(
+            config, schedule.of(config), real, classifier, title="here", reference=given
+        )
+        return prepared.score(gan.shown(state), 8, 0, lambda count: None)[0]
+
+    found, plain, swapped = row(originals, others), row(originals), row(others)
+    schemas.require(io.seal(found), schemas.SCORES, "here")
+    assert found["reference"] == {"kind": "heldout", "name": "faces", "images": 60, "sha256": io.sha256(others)}
+    for measure in columns.MEASURES:
+        for field in measure.fields if measure.compared else ():
+            assert (found[field], found[f"reference_{field}"]) == (plain[field], swapped[field]), field
+    assert found["fid"] != found["reference_fid"]
+    assert found["authenticity"] == plain["authenticity"]
+    anchored = plain["anchors"] | {f"reference_{key}": each for key, each in swapped["anchors"].items()}
+    assert found["anchors"] == anchored
+
+
+def test_anchors_are_the_scores_of_noise_and_of_halves(backbone, config):
+    originals = faces.render(0, np.arange(40), 32)[0]
+    classifier = registry.load("means", "")
+    prepared = CheckpointScorer.prepare(config, schedule.of(config), originals, classifier, title="here")
+    noise = np.random.RandomState(NOISE).randint(0, 256, (config.evaluate.samples, 32, 32, 3), np.uint8)
+    real, own = (np.asarray(classifier.apply(images, ("12",))["12"]) for images in (originals, noise))
+    expected = fid.distance(fid.statistics(own), fid.statistics(real))
+    assert prepared.anchors["anchors"]["fid"]["noise"] == pytest.approx(expected, rel=1e-4)
+    order = np.random.RandomState(config.seed).permutation(40)
+    halves = fid.distance(fid.statistics(real[order[:20]]), fid.statistics(real[order[20:]]))
+    assert prepared.anchors["anchors"]["fid"]["halves"] == pytest.approx(halves, rel=1e-3)
 
 
 def test_reports_call_the_distance_by_the_networks_name(backbone):

@@ -196,3 +196,37 @@ def test_a_further_measure_is_computed_listed_and_joined(monkeypatch):
     found = against(A, B)
     assert found["gap"] == pytest.approx(abs(A.mean() - B.mean())) and columns.keys()[-1] == "gap"
     assert against(A, None)["reasons"]["gap"] == "there is no reference to compare with"
+
+
+def test_scores_against_the_training_images_reward_copying_and_held_out_ones_do_not():
+    """Samples that are the training images win by FID and MIND, and gain nothing against images held out."""
+    copied, fresh = [], []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        training, held_out, further = (rng.normal(size=(150, 8)).astype(np.float32) for _ in range(3))
+        known = {"tap": "64", "splits": 1, "seed": 0, "originals": Real(training), "reference": Real(held_out)}
+        for samples, found in ((training, copied), (further, fresh)):
+            found.append(scores.of_set({"64": samples}, Real(training), **known))
+    for key in ("fid", "mind"):
+        means = [
+            [np.mean([columns.value(row, field) for row in rows]) for rows in (copied, fresh)]
+            for field in (key, f"reference_{key}")
+        ]
+        (copies, others), (copies_held_out, others_held_out) = means
+        assert copies < 1e-9 < others, key
+        assert copies_held_out > 0.9 * others_held_out, key
+    assert np.mean([row["precision"] for row in copied]) == 1 > np.mean([row["precision"] for row in fresh])
+    assert max(row["authenticity"] for row in copied) == 0 < min(row["authenticity"] for row in fresh)
+    assert max(row["c_t"] for row in copied) < -5 < min(row["c_t"] for row in fresh)
+
+
+def test_without_training_images_or_held_out_ones_their_scores_say_why():
+    found = scores.of_set({"64": A}, Real(B), tap="64", splits=1, seed=0)
+    assert found["authenticity"] is found["c_t"] is None
+    assert "only a run knows its own" in found["reasons"]["authenticity"] and "reference_fid" not in found
+    found = scores.of_set({"64": A}, Real(B), tap="64", splits=1, seed=0, originals=Real(B))
+    assert 0 <= found["authenticity"] <= 1
+    assert found["reasons"]["c_t"] == "there is no reference that nobody trained on: set evaluate.reference"
+    found = scores.of_set({"64": A}, Real(B), tap="64", splits=1, seed=0, originals=Real(B), reference=Real(B[:3]))
+    assert found["reference_kid"] is None and "subset size" in found["reasons"]["reference_kid"]
+    assert found["kid"] is not None and "kid" not in found["reasons"]
