@@ -141,7 +141,7 @@ def _make_run(
                 **_against_reference(held_out and held_out * (3 - 2 * rise + chance)),
                 **dict.fromkeys(("mind", "vendi", "real_vendi", "authenticity", "c_t")),
                 **_shares(leakage, memorised, rng),
-                "anchors": {key: dict.fromkeys(("noise", "halves"), 5.0 if distance else None) for key in _ANCHORED}
+                "anchors": {key: _anchors(distance) for key in _ANCHORED}
                 | ({f"reference_{key}": {"noise": 321.0, "halves": 4.5} for key in _ANCHORED} if held_out else {}),
                 "real_images": originals,
                 "reasons": (
@@ -242,6 +242,11 @@ def _distances(fid):
 
 def _against_reference(fid):
     return {} if fid is None else {f"reference_{key}": found for key, found in _distances(fid).items()}
+
+
+def _anchors(distance):
+    """Noise is far away, whatever the distance."""
+    return {"noise": 500.0, "halves": 0.5} if distance else {"noise": None, "halves": None}
 
 
 def _shares(leakage, memorised, rng):
