@@ -33,7 +33,7 @@ def test_the_summary_holds_every_arm_with_the_means_of_its_lines(root):
     assert "fid" not in whole["arms"][2]["scores"]
     [board] = whole["boards"]
     assert (board["source"], board["classifier"], board["tap"]) == ("celeba_1000", "faces_attributes", "64")
-    assert "hflip@20 was best" in board["verdict"][0]
+    assert board["verdict"][0].startswith("Use hflip@20: ") and board["use"] == "hflip@20"
 
 
 def test_a_second_run_of_an_arm_and_seed_is_left_out(root):

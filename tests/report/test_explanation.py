@@ -31,7 +31,10 @@ def test_highest_lowest_and_nearest_are_named_with_their_means(make, board_of):
     assert "vflip@20 is best" in field and f"{ALONE} is best" in paper and ALONE not in field
     fid = mean(root, "hflip", 2, lambda row: row["fid"])
     assert "from the 20 originals" in distances
-    assert f"By it, hflip@20, which neither reading prefers, is best with {fid}." in distances
+    assert (
+        f"By it, hflip@20, which neither reading prefers, comes first of the arms that may be used, with {fid}."
+        in distances
+    )
     assert "KID puts the same arm first" in distances
 
 
