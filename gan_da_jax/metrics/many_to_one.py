@@ -41,7 +41,8 @@ def many_to_one(layout: Layout, scores: np.ndarray, control: int, *, level: floa
 
     The residual mean square is pooled over all arms, so that few seeds suffice: it has (arms - 1)(seeds - 1) degrees of
     freedom where no run is missing. Pooling goes wrong where one arm spreads further: claims about it then rest on the
-    small spread of the others. So an arm that stands out, see `two_way.spread`, has its own variance in its standard error; the degrees of freedom are Satterthwaite's, and the comparison is held against the multivariate t with these
+    small spread of the others. So an arm that stands out, see `two_way.spread`, has its own variance in its standard
+    error; the degrees of freedom are Satterthwaite's, and the comparison is held against the multivariate t with these
     (Hasler and Hothorn, 2008, Multiple Contrast Tests in the Presence of Heteroscedasticity, Biometrical Journal 50).
 
     Args:
