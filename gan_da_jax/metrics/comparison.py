@@ -7,7 +7,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from gan_da_jax.metrics.many_to_one import many_to_one
-from gan_da_jax.metrics.two_way import Layout
+from gan_da_jax.metrics.two_way import Layout, weights
 
 LEVEL = 0.05  # the chance of any wrong claim among all arms of a score; an adjusted p-value up to it is a claim
 Name = TypeVar("Name", bound=Hashable)
@@ -94,15 +94,14 @@ def _compare(
     ]
     layout = Layout(tuple(arm for arm, _, _ in runs), tuple(seed for _, seed, _ in runs))
     values = np.array([score for _, _, score in runs], np.float64)
-    plain = decisive = many_to_one(layout, values, 0, level=LEVEL / families)
     logarithmic = relative and bool((values > 0).all())
-    if logarithmic:
-        decisive = many_to_one(layout, np.log(values), 0, level=LEVEL / families)
-    found = {}
+    decisive = many_to_one(layout, np.log(values) if logarithmic else values, 0, level=LEVEL / families)
+    plain = weights(layout, tuple(decisive), 0) @ values
+    differences, found = dict(zip(decisive, plain.tolist(), strict=True)), {}
     for arm, name in enumerate(family.arms, start=1):
         one = decisive[arm]
         found[name] = Comparison(
-            difference=plain[arm].estimate,
+            difference=differences[arm],
             percent=in_percent(one.estimate) if logarithmic else None,
             ci95=one.ends and [in_percent(end) if logarithmic else end for end in one.ends],
             p=None if one.p is None else min(1.0, families * one.p),

@@ -128,8 +128,7 @@ def scales(df: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _by_directions(correlation: np.ndarray) -> Survival:
     k = len(correlation)
-    values, vectors = np.linalg.eigh(correlation)
-    root = vectors * np.sqrt(np.maximum(values, 0))
+    root = np.linalg.cholesky(correlation)
     normal = ndtri(qmc.Sobol(k, seed=0).random(_POINTS))
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     reach = np.abs(normal @ root.T).max(axis=1)  # max |X_i| of the direction, for a length of 1

@@ -23,7 +23,7 @@ class Contrast(NamedTuple):
         estimate: by least squares.
         ends: the simultaneous interval, [low, high]; None where nothing is known of chance, or no run differs.
         p: adjusted for all arms of the control; None with `ends`.
-        odd: whether the arm or the control spreads further than the other arms, so that its own mean square counts.
+        odd: whether the arm or the control spreads further than the other arms, so that its own variance counts.
         p_spread: the smaller p-value of these two tests; None where the layout allows none.
         seeds_needed: see the function.
     """
@@ -41,7 +41,7 @@ def many_to_one(layout: Layout, scores: np.ndarray, control: int, *, level: floa
 
     The residual mean square is pooled over all arms, so that few seeds suffice: it has (arms - 1)(seeds - 1) degrees of
     freedom where no run is missing. Pooling goes wrong where one arm spreads further: claims about it then rest on the
-    small spread of the others. So an arm that stands out, see `two_way.spread`, has its own mean square in its standard
+    small spread of the others. So an arm that stands out, see `two_way.spread`, has its own variance in its standard
     error; the degrees of freedom are Satterthwaite's, and the comparison is held against the multivariate t with these
     (Hasler and Hothorn, 2008, Multiple Contrast Tests in the Presence of Heteroscedasticity, Biometrical Journal 50).
 
@@ -54,7 +54,8 @@ def many_to_one(layout: Layout, scores: np.ndarray, control: int, *, level: floa
     Returns:
         For each other arm its comparison.
     """
-    arms = tuple(sorted(set(layout.arms) - {control}))
+    seeds = {arm: sorted(np.extract(np.equal(layout.arms, arm), layout.seeds)) for arm in set(layout.arms) - {control}}
+    arms = tuple(sorted(seeds, key=lambda arm: (seeds[arm], arm)))  # names must not decide what `of_covariance` samples
     sums = weights(layout, arms, control)
     residual, distribution = spread(layout, scores), largest_t.of_covariance(sums @ sums.T)
     found = {}

@@ -61,6 +61,7 @@ MEASURE = Measure(
             "MIND",
             "lower",
             "Berthet et al., 2026, arXiv:2605.06797",
+            positive=True,
             chooses=True,
             distance=True,
             explanation="compares the whole distributions of the features of samples and originals, direction by "

@@ -36,7 +36,7 @@ class Spread(NamedTuple):
     Attributes:
         pool: the arms that share a mean square: all but those of a gross spread.
         pooled: their residual mean square; None without degrees of freedom.
-        own: for each arm that spreads further than chance explains its own mean square.
+        own: for each arm that spreads further than chance explains an unbiased estimate of its own variance.
         p: for each arm the p-value of that test; an arm is missing where the layout allows none.
     """
 
@@ -130,13 +130,18 @@ class _Apart(NamedTuple):
 
 
 def _apart(layout: Layout, scores: np.ndarray, others: frozenset[int], arm: int, least: float) -> _Apart | None:
-    """Test one arm's mean square about the others' seeds against the others'; None where that is impossible."""
+    """Estimate one arm's variance, and test whether it exceeds that of the others; None where that is impossible."""
     (rest, rest_df), (all_of_them, df) = (_residual(layout, scores, arms, least) for arms in (others, others | {arm}))
     if not rest_df or df == rest_df:
         return None
-    square = max(0.0, all_of_them - rest) / (df - rest_df)
-    ratio = square * rest_df / rest if rest else np.inf if square else 0.0
-    return _Apart(Part(square, df - rest_df), float(fdtrc(df - rest_df, rest_df, ratio)))
+    more, common = max(0.0, all_of_them - rest), rest / rest_df
+    ratio = more / (df - rest_df) / common if common else np.inf if more else 0.0
+    # On average `more` is the arm's own variance times its runs' share in it, and the others' times what is left.
+    runs, basis = _basis(layout, others | {arm})
+    mine = np.equal(np.take(layout.arms, runs), arm)
+    share = np.sum(mine) - np.sum(basis[mine] ** 2)
+    own = common + (more - (df - rest_df) * common) / share
+    return _Apart(Part(float(own), df - rest_df), float(fdtrc(df - rest_df, rest_df, ratio)))
 
 
 def _residual(layout: Layout, scores: np.ndarray, arms: frozenset[int], least: float) -> tuple[float, int]:

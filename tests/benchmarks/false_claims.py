@@ -1,6 +1,6 @@
 """How often the report would claim what is not so, and miss what is, as tables in Markdown.
 
-    python tests/benchmarks/false_claims.py [--studies 10000]
+    python tests/benchmarks/false_claims.py [--studies 2000]
 
 Simulated studies of 2 to 12 arms, the control among them, and 2 to 9 seeds: score = seed + residual, so that no arm
 differs. A study counts as wrong if any arm is claimed to. Then one arm of twelve is better by a number of standard
@@ -97,7 +97,7 @@ def power(effect: float, seeds: int, studies: int) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=10_000)
+    parser.add_argument("--studies", type=int, default=2000)
     studies = parser.parse_args().studies
     print(f"| residuals | {' | '.join(RULES)} | the report with 2, 3, 4, 5, 9 seeds |")
     print("| --- | --- | --- | --- | --- |")

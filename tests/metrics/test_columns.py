@@ -50,3 +50,25 @@ def test_written(number, text):
 @pytest.mark.parametrize(("number", "text"), [(-11.8, "−11.80"), (0.053, "+0.0530"), (0.0, "+0.00")])
 def test_signed(number, text):
     assert columns.signed(number) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (-11.8, "−12%"),
+        (4.25, "+4.2%"),
+        (0.0, "+0.0%"),
+        (9.96, "+10%"),
+        (-99.97, "−100%"),
+        (5512.4, "+5,512%"),
+        (3e20, "+3e+20%"),
+    ],
+)
+def test_percent(number, text):
+    assert columns.percent(number) == text
+
+
+def test_scores_compared_by_ratio_are_no_shares_and_cannot_fall_below_0():
+    by_key = {score.key: score for score in columns.catalogue()}
+    assert not any(score.positive and score.share for score in by_key.values())
+    assert by_key["fid"].positive and by_key["inception_score"].positive and not by_key["kid"].positive

@@ -17,7 +17,7 @@ def test_critical_values_are_those_of_dunnetts_table(arms, df, published):
     assert largest_t.complete(arms).critical(df, 0.05) == pytest.approx(published, abs=0.0051)
 
 
-@pytest.mark.parametrize(("arms", "df"), [(2, 2), (3, 4), (11, 22), (11, 88), (20, 40)])
+@pytest.mark.parametrize(("arms", "df"), [(2, 2), (3, 4), (11, 22), (11, 88)])
 def test_quadrature_is_scipys_multivariate_t(arms, df):
     correlation = (np.eye(arms) + 1) / 2
     for t in (1.0, 2.5, 4.0):
@@ -63,7 +63,7 @@ def test_directions_agree_with_the_quadrature_and_repeat(arms, df):
     sampled = largest_t.LargestT(arms, largest_t._by_directions(equal / 2))
     t = np.array([1.0, 2.0, 2.5, 3.0, 5.0])
     exact = largest_t.of_covariance(equal).exceeds(t, df)
-    np.testing.assert_allclose(sampled.exceeds(t, df), exact, atol=5e-4)
+    np.testing.assert_allclose(sampled.exceeds(t, df), exact, rtol=4e-3, atol=1e-5)
     unequal = equal + np.diag(np.arange(arms)) + 0.1 * np.outer(np.arange(arms), np.arange(arms))
     once, again = (largest_t.of_covariance(unequal).exceeds(t, df) for _ in range(2))
     assert once.tolist() == again.tolist() and (np.diff(once) < 0).all()

@@ -103,18 +103,17 @@ def test_arms_are_held_against_their_controls(compared):
             values = dict(zip(arm["seeds"], arm["scores"][key]["values"], strict=True))
             of_control = dict(zip(control["seeds"], control["scores"][key]["values"], strict=True))
             differences = [values[seed] - of_control[seed] for seed in arm["seeds"]]
-            assert found["difference"] == pytest.approx(np.mean(differences))
+            if len(differences) == 6:  # an arm with fewer runs is estimated with the help of the others
+                assert found["difference"] == pytest.approx(np.mean(differences))
             assert (found["seeds"], found["control"]) == (arm["seeds"], control["arm"])
-            if len(differences) > 1:
-                ends = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
-                assert found["ci95"] == pytest.approx([ends.low, ends.high])
-                assert found["p"] == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
-            else:
-                assert (found["ci95"], found["p"]) == (None, 1.0)
-    # 5 arms against none, 3 of them against duplicate: 2 / 2^6 times as many is above 0.05.
-    assert hflip["against"]["none"]["fid"]["p_holm"] == pytest.approx(5 * 2 / 2**6)
-    assert hflip["against"]["duplicate"]["fid"]["p_holm"] == pytest.approx(3 * 2 / 2**6)
-    assert not hflip["against"]["none"]["fid"]["enough"] and hflip["against"]["none"]["fid"]["seeds_needed"] == 8
+            low, high = found["ci95"]
+            relative = key in ("fid", "inception_score_1")
+            assert (found["percent"] is not None) == relative
+            assert low < (found["percent"] if relative else found["difference"]) < high and 0 <= found["p"] <= 1
+    # 5 arms against none, 3 of them against duplicate: by ranks 2 / 2^6 times as many.
+    assert hflip["against"]["none"]["fid"]["p_rank"] == pytest.approx(5 * 2 / 2**6)
+    assert hflip["against"]["duplicate"]["fid"]["p_rank"] == pytest.approx(3 * 2 / 2**6)
+    assert hflip["against"]["none"]["fid"]["p"] < 0.001 and hflip["against"]["none"]["fid"]["seeds_needed"] == 2
     assert none["against"] == {} and list(small["against"]) == ["none"]
     assert compared["hflip@20", True]["against"] == {}  # none of these settings
 
@@ -145,7 +144,9 @@ def test_csv_flattens_shares_comparisons_and_best(compared):
     for line, entry in zip(lines, compared.values(), strict=True):
         assert line["best_by"] == "fid" and float(line["best_fid_mean"]) == entry["best"]["scores"]["fid"]["mean"]
         found = entry["against"].get("none", {}).get("fid")
-        assert line["fid_against_none_p_holm"] == (str(found["p_holm"]) if found else "")
+        for field in ("percent", "p", "p_rank", "seeds_needed", "method", "p_spread"):
+            expected = "" if found is None or found[field] is None else str(found[field])
+            assert line[f"fid_against_none_{field}"] == expected
         assert line["fid_against_none_difference"] == (str(found["difference"]) if found else "")
         if entry["leakage"]:
             assert line["leakage_hflip_mean"] == "" and float(line["leakage_hflip_accuracy"]) == 0.52
