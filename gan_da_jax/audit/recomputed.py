@@ -103,18 +103,18 @@ class Recomputed:
         """Check that the source, or the place of the user's own images, gives the references again, as far as here."""
         kept = reference.entries(self._run.references)
         if not kept:
-            raise Unchecked("the run has no reference beside its originals")
-        config, absent = self._config_here(), ""
+            return "the run has no reference beside its originals"
+        absent = ""
         for path, entry in kept.items():
-            wanted = entry["asked"]
-            place = entry["source"]["path"]
-            if entry["identity"]["kind"] == "path":
-                named = next(filter(os.path.exists, (os.path.expanduser(wanted["reference"]), place)), None)
+            wanted, at_path = entry["asked"], entry["identity"]["kind"] == "path"
+            if at_path:
+                known = (os.path.expanduser(wanted["reference"]), entry["source"]["path"])
+                named = next(filter(os.path.exists, known), None)
                 if named is None:
                     absent = wanted["reference"]
                     continue
                 wanted = wanted | {"reference": named}
-            pixels, ids = references.images(config, wanted)
+            pixels, ids = references.images(self._run.config if at_path else self._config_here(), wanted)
             old = reference.images(path, entry)
             if [row["id"] for row in entry["records"]] != ids:
                 raise Differs(f"reference/{path.stem}.json: the source gives images of other names")
@@ -267,7 +267,10 @@ class Recomputed:
         key = (classifier, *settings_of, reference_of(row))
         if key not in self._scorers:
             originals = self._recorded.pool("originals", training_count(config))
-            against = reference.load(self._run.references, identity=row["reference"]) if row.get("reference") else None
+            wanted = row.get("reference")
+            against = None if wanted is None else reference.load(self._run.references, identity=wanted)
+            if wanted is not None and against is None:
+                raise Differs(f"scores.jsonl, step {row['step']}: its reference is not in the folder reference")
             self._scorers[key] = scorer.CheckpointScorer.prepare(
                 config,
                 self._run.schedule,

@@ -21,6 +21,7 @@ from gan_da_jax.runs import environment
 from gan_da_jax.runs.config import augmented_count, flat_with_defaults, restored, source_name, training_count
 from gan_da_jax.runs.folder import SHOWN, Folder, Run
 
+_ABSENT = "the folder reference does not hold the images of SHA-256 {}"
 _MEASURED_BY = ("classifier", "weights_sha256", "tap", "samples", "splits")
 REAL = ("original", "more")  # ops of a manifest whose images are real ones
 
@@ -234,11 +235,9 @@ class Recorded:
         for row in self.scores:
             found = row.get("reference")
             if found is not None and known.get(found["sha256"], {}).get("identity") != found:
-                raise Differs(
-                    f"scores.jsonl, step {row['step']}: its reference, {found}, is not in the folder reference"
-                )
+                raise Differs(f"scores.jsonl, step {row['step']}: {_ABSENT.format(found['sha256'])}")
         if not kept:
-            raise Unchecked("the run has no reference beside its originals")
+            return "the run has no reference beside its originals"
         trained = {row["sha256"] for row in dataset.read(self.folder.dataset)["records"] if row["op"] in REAL}
         for path, entry in kept.items():
             if io.seal(entry) != entry:

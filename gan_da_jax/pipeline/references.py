@@ -69,16 +69,16 @@ def of(run: Run) -> Reference | None:
 def make(run: Run) -> Reference:
     """Choose the reference of a run among the images of its source or at the path; a `UserError` as from `of`."""
     config, wanted = run.config, parse(run.config.evaluate.reference)
-    trained, by = _trained(run), asked(run.config) or {}
+    by = asked(config) or {}
     if not wanted.path:
-        _require_same_source(config, trained)
+        _require_same_source(run)
     pixels, ids = images(config, by)
     if len(pixels) < LEAST:
         found = "images are there" if wanted.path else _left(by)
         raise UserError(
             f"{_FIELD} is {shown(wanted)!r}, but a reference must have at least {LEAST} images: {len(pixels)} {found}"
         )
-    if wanted.path and (number := _count(pixels, trained)):
+    if wanted.path and (number := _count(pixels, _trained(run))):
         raise UserError(
             f"{_FIELD} is {shown(wanted)!r}: {number} of its {len(pixels)} images are training images of the run, in "
             "every pixel, and a score against these rewards copying: take them out"
@@ -113,26 +113,28 @@ def _left(by: Mapping[str, Any]) -> str:
     )
 
 
-def _trained(run: Run) -> list[str]:
-    """List the hashes of the real images that a run is trained on: the originals, then those of the op `more`."""
+def _trained(run: Run) -> set[str]:
+    """Return the hashes of the real images that a run is trained on: the originals, and those of the op `more`."""
     if run.prepared:
-        rows = dataset.read(run.dataset)["records"]
-        return [row["sha256"] for op in ("original", "more") for row in rows if row["op"] == op]
-    return _of_source(run.config)
+        return {row["sha256"] for row in dataset.read(run.dataset)["records"] if row["op"] in ("original", "more")}
+    pools_of, _, _ = pools.real(run.config)
+    return {io.sha256(image) for pool in pools_of.values() for image in pool}
 
 
-def _of_source(config: ConfigDict) -> list[str]:
-    pools_of, _, _ = pools.real(config)
-    return [io.sha256(image) for pool in pools_of.values() for image in pool]
+def _require_same_source(run: Run) -> None:
+    """Refuse a source that changed after the run was prepared: what it holds out now may have been trained on.
 
-
-def _require_same_source(config: ConfigDict, trained: list[str]) -> None:
-    """Refuse a source that changed after the run was prepared: what it holds out now may have been trained on."""
-    if _of_source(config) != trained:
-        raise UserError(
-            f"{_FIELD} is {config.evaluate.reference!r}, but the source no longer gives the originals of the run, so "
-            "they may be among the images that it holds out: restore the source, or name other images"
-        )
+    Names count: they choose the images, whose pixels may be decoded a little otherwise on another machine.
+    """
+    if not run.prepared:
+        return
+    rows, (_, ids, _) = dataset.read(run.dataset)["records"], pools.real(run.config)
+    for op, pool in (("original", "originals"), ("more", "more")):
+        if [row["source_id"] for row in rows if row["op"] == op] != ids.get(pool, []):
+            raise UserError(
+                f"{_FIELD} is {run.config.evaluate.reference!r}, but the source no longer gives the originals of the "
+                "run, so they may be among the images that it holds out: restore the source, or name other images"
+            )
 
 
 def _source(config: ConfigDict, wanted: Asked) -> dict[str, str]:
@@ -182,8 +184,7 @@ def _of_array(path: str, size: int) -> tuple[np.ndarray, list[str]]:
 
 
 def _count(pixels: np.ndarray, trained: Collection[str]) -> int:
-    known = set(trained)
-    return sum(io.sha256(image) in known for image in pixels)
+    return sum(io.sha256(image) in trained for image in pixels)
 
 
 def _stay_outside(run: Run) -> None:

@@ -318,6 +318,9 @@ FIELDS = {
     "evaluate.splits=1001": ["a split needs an image"],
     "evaluate.classifier=resnet": ["did you mean resnet50?", "faces_attributes"],
     "evaluate.classes=12 hats": ["no class '12 hats'"],
+    "evaluate.reference=": ["evaluate.reference is empty; it must be originals, heldout"],
+    "evaluate.reference=heldout(2)": ["evaluate.reference is 'heldout(2)'", "must be in (0, 1)"],
+    "evaluate.reference=heldout(0.01)": ["images (config.data.count) aside; it must set aside at least 100"],
     "study.seeds=('0',)": ["study.seeds names '0'", "type int"],
     "study.arms=(1,)": ["study.arms names 1", "type str"],
 }

@@ -298,7 +298,7 @@ def test_an_audit_checks_the_references_and_scores_with_them(scored, tmp_path, c
         change(run)
     assert main(["audit", f"--workdir={run}", "--step=0"]) == (1 if change else 0)
     assert said in capsys.readouterr().err
-    findings = {one["check"]: one for one in next(iter(io.read_json(run / "audit.json")["runs"].values()))}
+    findings = {one["check"]: one for one in io.read_json(run / "audit.json")["checks"]["."]}
     if change is None:
         assert findings["references"]["result"] == findings["references' source"]["result"] == "same"
         assert findings["scores of 4"]["detail"].startswith("3 sets of samples")

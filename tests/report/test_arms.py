@@ -188,3 +188,15 @@ def test_curves_count_what_the_arms_have_in_common(tmp_path, make_run, arms_of, 
     make_run(tmp_path / "hflip", policy="hflip", count=20, extra=extra)
     (board,) = compare(arms_of(tmp_path))
     assert board.unit == unit
+
+
+def test_runs_that_set_images_aside_are_no_repeats_of_runs_that_do_not(tmp_path, make_run, read_all):
+    for name in ("whole", "aside", "held_out"):
+        make_run(tmp_path / name, grids=0)
+    for name, text in (("aside", "heldout(0.2)"), ("held_out", "heldout")):
+        entry = io.read_json(tmp_path / name / "config.json")
+        entry["config"]["evaluate"]["reference"] = text
+        io.write_json(tmp_path / name / "config.json", io.seal(entry))
+    arms, left_out = group(read_all(tmp_path))
+    assert [arm.settings for arm in arms] == [{}, {"evaluate.reference": "heldout(0.2)"}]
+    assert left_out in ({"whole": "held_out"}, {"held_out": "whole"})

@@ -9,7 +9,7 @@ import pytest
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io as records
-from gan_da_jax.report import build
+from gan_da_jax.report import build, tables
 
 
 @pytest.fixture
@@ -67,3 +67,38 @@ def test_equal_files_of_runs_give_equal_bytes_wherever_they_are(make_run, tmp_pa
 
 def test_a_folder_without_a_report_has_no_stale_chart(tmp_path):
     assert build.stale(tmp_path, {}) == []
+
+
+def test_with_images_held_out_they_decide_and_the_originals_stand_in_one_table(make):
+    """By FID against the originals hflip is best, by the held-out one vflip is."""
+    arms = {"none": (60.0, 60.0), "hflip": (5.0, 50.0), "vflip": (40.0, 30.0)}
+    root = make(2, **{policy: {"distance": near, "held_out": far} for policy, (near, far) in arms.items()})
+    results = build.gather(root)
+    [board] = results.boards
+    assert board.reference == "heldout, 500 images" and board.best.arm.label == "vflip@20"
+    assert [score.label for score in board.scores if score.distance] == ["held-out FID", "held-out KID"]
+    assert [score.key for score in board.against_originals][:2] == ["fid", "kid"]
+    page = build.pages(results, "title")["report/index.html"].decode()
+    rows = [records.read_jsonl(root / "vflip" / str(seed) / "scores.jsonl")[-1] for seed in (0, 1)]
+    mean = sum(row["reference_fid"] for row in rows) / 2
+    assert f"By held-out FID (lower is better), vflip@20 was best of 3 arms on celeba_1000: {mean:.2f}" in page
+    assert "held-out FID is the distance from 500 real images that nobody trained on" in page
+    assert page.count("<h4>Against the originals</h4>") == 1 and "They reward copying" in page
+    assert "held-out FID of noise is 321.00, of one half of the real images against the other half 4.50" in page
+    table = page.split("<h4>Against the originals</h4>")[1].split("</table>")[0]
+    near = sum(row["fid"] for row in rows) / 2
+    assert f">{near:.2f}<" in table and f">{mean:.2f}<" not in table
+    assert "<th" in table and ">FID</th>" not in page.replace(table, "")
+    whole = json.loads(build.summary(results)["summary.json"])
+    assert whole["arms"][2]["reference"] == "heldout, 500 images" and whole["arms"][2]["best"]["by"] == "reference_fid"
+    assert {"fid", "reference_fid"} <= whole["arms"][2]["scores"].keys()
+    [header, *_] = tables.to_text(results.arms, results.entries).splitlines()
+    assert "reference_fid" in header.split() and "fid" not in header.split()
+
+
+def test_runs_with_and_without_a_reference_are_on_boards_of_their_own(make):
+    root = make(1, none={"distance": 60.0}, hflip={"distance": 5.0, "held_out": 50.0})
+    boards = build.gather(root).boards
+    assert [(board.reference, len(board.standings)) for board in boards] == [("", 1), ("heldout, 500 images", 1)]
+    page = build.pages(build.gather(root), "title")["report/index.html"].decode()
+    assert "held out: heldout, 500 images" in page
