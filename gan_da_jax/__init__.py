@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gan_da_jax.api import apply, load_run, sample, score
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = ["apply", "load_run", "sample", "score"]
 
 if not (Path(__file__).parent / "configs").exists():  # in a clone they stand beside the package
