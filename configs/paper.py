@@ -15,7 +15,8 @@ def get_config(preset: str = "both") -> ConfigDict:
 
     Args:
         preset: celeba, pomeranian or both, at 128 px for a GPU; or mini, at 64 px for two CPU cores, on the built-in
-            faces unless another source is given.
+            faces unless another source is given. The budget of mini is a tenth of what scores need to settle: it shows
+            how such a study goes, not what comes out of it.
     """
     config = default.get_config()
     config.train.kimg = 600.0
