@@ -1,7 +1,7 @@
 """Your own pictures: `study --config=configs/mine.py:PRESET --config.data.path=FOLDER`, with PRESET cpu or gpu.
 
-Six arms with three seeds each, scored against a fifth of the pictures that no arm trains on. The budgets come from measured
-curves, see configs/README.md; the report says if they were too small for your pictures.
+Six arms with three seeds each, scored against a fifth of the pictures that no arm trains on. The budgets come from
+measured curves, see configs/README.md; the report says if they were too small for your pictures.
 """
 
 from ml_collections import ConfigDict

@@ -73,10 +73,11 @@ def _readings(board: Board) -> str:
     lead = board.scores[0]
     if lead.better != "disputed":
         return ""
-    ranked = board.ranked(lead)
+    ranked = usable.candidates(board, lead)
     highest, lowest = (
-        f"; in this reading, {standing.arm.as_training} is best" if len(ranked) > 1 else ""
-        for standing in (ranked[0], ranked[-1])
+        (f"; of the arms that may be used, {one.arm.as_training} is then best" for one in (ranked[0], ranked[-1]))
+        if len(ranked) > 1
+        else ("", "")
     )
     real = "" if board.real(lead) is None else " The real images show how this classifier scores perfect samples."
     return (
@@ -99,7 +100,7 @@ def _nearest(board: Board, distances: list[Score]) -> Iterator[str]:
     real = f"the {originals:,} original{'' if originals == 1 else 's'}"
     if first.plain:
         real = f"{max(row['reference']['images'] for row in rows):,} real images that nobody trained on"
-    ranked, near = board.ranked(lead), usable.candidates(board, first)
+    ranked, near = usable.candidates(board, lead), usable.candidates(board, first)
     if not near:
         return
     nearest = near[0]

@@ -28,7 +28,7 @@ def test_highest_lowest_and_nearest_are_named_with_their_means(make, board_of):
     assert f"Score, {highest}, is from vflip@20; the lowest, {lowest}, is from {ALONE}; the real" in training
     assert "the real images score 3.40" in training
     field, paper = readings.split("The study that this tool follows")
-    assert "vflip@20 is best" in field and f"{ALONE} is best" in paper and ALONE not in field
+    assert "vflip@20 is then best" in field and f"{ALONE} is then best" in paper and ALONE not in field
     fid = mean(root, "hflip", 2, lambda row: row["fid"])
     assert "from the 20 originals" in distances
     assert (
@@ -58,7 +58,7 @@ def test_one_arm_is_described_without_comparison(make, board_of):
     training, readings, distances = paragraphs(board_of(root), [])
     assert "trained on the originals and the 20 images that hflip adds" in training
     assert "scored on 3 sets of 1 generated image each" in training
-    assert "highest" not in training and "is best" not in readings + distances
+    assert "highest" not in training and "is then best" not in readings + distances
     assert "from the 1 original in" in distances and "It is " in distances
 
 

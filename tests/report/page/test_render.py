@@ -95,8 +95,12 @@ def test_page_gives_both_readings_and_the_real_images_beside(study, study_page, 
         f"The highest Inception Score, {high}, is from {highest}; the lowest, {low}, is from {lowest}; the real "
         in text
     )
-    assert re.search(rf"field reads higher as better:[^.]*; in this reading, {re.escape(highest)} is best", text)
-    assert re.search(rf"follows reads lower as better:[^.]*; in this reading, {re.escape(lowest)} is best", text)
+    assert re.search(
+        rf"field reads higher as better:[^.]*; of the arms that may be used, {re.escape(highest)} is then best", text
+    )
+    assert re.search(
+        rf"follows reads lower as better:[^.]*; of the arms that may be used, {re.escape(lowest)} is then best", text
+    )
     assert "not comparable with any published Inception Score" in text
     assert "Not evaluated yet: vflip@20." in text
     assert any("contrast 10 + hflip 10" in row for row in study_page.rows)
