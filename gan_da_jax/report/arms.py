@@ -133,6 +133,8 @@ class Board(NamedTuple):
 
     Attributes:
         reference: the real images that nobody trained on, in words, as `read.scored_by` has it; "" for none.
+        standings: the arms that have scores, and these.
+        unscored: the arms of the source that have no score at all; a training that diverges has none.
     """
 
     source: str
@@ -142,6 +144,7 @@ class Board(NamedTuple):
     splits: int
     reference: str
     standings: list[Standing]
+    unscored: list[ArmRuns]
 
     @property
     def scores(self) -> list[Score]:
@@ -261,7 +264,11 @@ def compare(arms: list[ArmRuns]) -> list[Board]:
             last = {row["seed"]: row for row in course if row["step"] == latest}
             standing = Standing(number, arm, course, last, join(list(last.values())), _best(course, last))
             found.setdefault((arm.source, *by), []).append(standing)
-    boards = [Board(*key, found[key]) for key in sorted(found)]
+    unscored: dict[str, list[ArmRuns]] = {}
+    for arm in arms:
+        if not arm.evaluated:
+            unscored.setdefault(arm.source, []).append(arm)
+    boards = [Board(*key, found[key], unscored.get(key[0], [])) for key in sorted(found)]
     return [board for board in boards if board.scores]
 
 
