@@ -1,6 +1,7 @@
 """Runs -> arms (what differs in the seed only) -> boards (arms whose scores may be compared)."""
 
 import json
+import operator
 import statistics
 from collections import Counter
 from typing import Any, NamedTuple
@@ -181,8 +182,8 @@ class Board(NamedTuple):
     def ranked(self, score: Score) -> list[Standing]:
         """Rank the standings that have this score, from the best mean to the worst; a disputed one from the highest."""
         having = [standing for standing in self.standings if score.key in standing.scores]
-        sign = 1 if score.better == "lower" else -1
-        return sorted(having, key=lambda standing: sign * standing.scores[score.key]["mean"])
+        badness = {"lower": float, "near 0": abs}.get(score.better, operator.neg)
+        return sorted(having, key=lambda standing: badness(standing.scores[score.key]["mean"]))
 
     @property
     def limits(self) -> dict[str, float]:

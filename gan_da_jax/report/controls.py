@@ -75,7 +75,7 @@ def effect(found: Comparison) -> float:
 
 
 def better(found: Comparison, score: Score) -> bool:
-    """Say whether an arm is better than its control, as the field reads the score, be it by chance or not."""
+    """Say whether an arm is better than its control, be it by chance or not, by a score that may decide."""
     return effect(found) < 0 if score.better == "lower" else effect(found) > 0
 
 
