@@ -56,11 +56,13 @@ def _unsettled(board: Board) -> Iterator[str]:
     falling, score = learning.unsettled(board), board.deciding
     if falling and score:
         kimg = max(row["kimg"] for standing in board.standings for row in standing.last.values())
-        which = "all arms" if len(falling) == len(board.standings) else f"{len(falling)} of {len(board.standings)} arms"
+        arms = len(board.standings)
+        many = f"all {arms}" if len(falling) == arms else f"{len(falling)} of {arms}"
+        which = f"in {many} arms by more than {learning.FALLS:.0%}"
         yield (
             f"Not settled: in the last quarter of the training, {score.label} still fell by up to "
-            f"{max(falling.values()):.0%} ({which} fell by more than {learning.FALLS:.0%}). A longer training may put "
-            f"the arms in another order: raise train.kimg beyond {kimg:.4g}."
+            f"{max(falling.values()):.0%}{f' ({which})' if arms > 1 else ''}. A longer training may "
+            f"{'put the arms in another order' if arms > 1 else 'score better'}: raise train.kimg beyond {kimg:.4g}."
         )
 
 

@@ -82,7 +82,7 @@ def test_with_images_held_out_they_decide_and_the_originals_stand_in_one_table(m
     rows = [records.read_jsonl(root / "vflip" / str(seed) / "scores.jsonl")[-1] for seed in (0, 1)]
     mean = sum(row["reference_fid"] for row in rows) / 2
     assert "Use vflip@20: by held-out FID (lower is better), it " in page and f"may be used, {mean:.2f}" in page
-    assert "held-out FID is the distance from 500 real images that nobody trained on" in page
+    assert "Held-out FID is the distance from 500 real images that nobody trained on" in page
     assert page.count("<h4>Against the originals</h4>") == 1 and "They reward copying" in page
     assert "held-out FID of noise is 321.00, of one half of the real images against the other half 4.50" in page
     table = page.split("<h4>Against the originals</h4>")[1].split("</table>")[0]
