@@ -1,7 +1,6 @@
 """Runs -> arms (what differs in the seed only) -> boards (arms whose scores may be compared)."""
 
 import json
-import operator
 import statistics
 from collections import Counter
 from typing import Any, NamedTuple
@@ -182,8 +181,12 @@ class Board(NamedTuple):
     def ranked(self, score: Score) -> list[Standing]:
         """Rank the standings that have this score, from the best mean to the worst; a disputed one from the highest."""
         having = [standing for standing in self.standings if score.key in standing.scores]
-        badness = {"lower": float, "near 0": abs}.get(score.better, operator.neg)
-        return sorted(having, key=lambda standing: badness(standing.scores[score.key]["mean"]))
+
+        def badness(standing: Standing) -> float:
+            mean = standing.scores[score.key]["mean"]
+            return mean if score.better == "lower" else abs(mean) if score.better == "near 0" else -mean
+
+        return sorted(having, key=badness)
 
     @property
     def limits(self) -> dict[str, float]:
