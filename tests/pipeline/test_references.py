@@ -75,6 +75,17 @@ def test_images_are_counted_before_any_are_kept(run_in, tmp_path, pictures):
     assert references.count(run_in(tmp_path, data__path="/nowhere")) == 115  # the files say so
 
 
+def test_the_same_images_under_another_name_do_not_replace_those_that_scores_name(run_in, tmp_path, pictures):
+    first, second = (shutil.copytree(pictures, tmp_path / name) for name in ("old", "new"))
+    kept = [
+        references.of(run_in(tmp_path / "run", data__source="faces", data__path="", evaluate__reference=str(place)))
+        for place in (first, second)
+    ]
+    assert kept[0].identity["sha256"] == kept[1].identity["sha256"]
+    for one in kept:
+        assert reference.load(tmp_path / "run/reference", identity=one.identity) is not None
+
+
 def test_of_drawings_far_numbers_are_held_out(tmp_path):
     few, many = (
         references.make(
