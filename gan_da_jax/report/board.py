@@ -71,7 +71,7 @@ def entries(boards: list[Board]) -> list[dict[str, Any]]:
             "splits": board.splits,
             "reference": board.reference,
             "verdict": answer.statements,
-            "use": answer.use and str(answer.use.arm.arm),
+            "use": answer.use and answer.use.arm.label,
             "faults": {
                 standing.arm.label: found
                 for standing in board.standings
