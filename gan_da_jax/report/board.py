@@ -10,7 +10,7 @@ from gan_da_jax.metrics.columns import value
 from gan_da_jax.metrics.comparison import rank_agreement
 from gan_da_jax.metrics.measure import Score
 from gan_da_jax.metrics.over_seeds import curve
-from gan_da_jax.report import caveats, controls, explanation, learning, usable, verdict
+from gan_da_jax.report import controls, explanation, learning, usable, verdict
 from gan_da_jax.report.arms import Board, Standing
 
 FEWEST = 4  # arms whose orders can agree: three arms fall into the same order by chance once in six
@@ -41,7 +41,7 @@ def account_of(board: Board) -> dict[str, Any]:
         "use": answer.use,
         "usable": usable.candidates(board, lead),
         "learnt": learning.nothing_learnt(board) is None,
-        "caveats": caveats.of_board(board, against),
+        "caveats": answer.caveats,
         "against": against,
         "explanation": explanation.paragraphs(board, agreed),
         "real": {score.key: board.real(score) for score in board.scores},
@@ -78,12 +78,11 @@ def entries(boards: list[Board]) -> list[dict[str, Any]]:
                 if (found := usable.faults(board).get(standing.number))
             }
             | {arm.label: [fault] for arm, fault in usable.lost(board)},
-            "caveats": caveats.of_board(board, against),
+            "caveats": answer.caveats,
             "agreement": {score.key: found for score, found in agreement(board)},
         }
         for board in boards
-        for against in [controls.against(board)]
-        for answer in [verdict.of_board(board, against)]
+        for answer in [verdict.of_board(board, controls.against(board))]
     ]
 
 

@@ -12,7 +12,7 @@ from gan_da_jax.report.health import troubles
 WORSE = 1.1  # how far the last checkpoint's distance may be above the best one's, as a ratio
 
 
-def of_board(board: Board, against: Against) -> list[str]:
+def of_board(board: Board, against: Against, use: Standing | None) -> list[str]:
     """List all caveats of a board; the last one, about the classifier, always applies.
 
     Caveats about the best arm are left out where it is disputed which arm is best.
@@ -20,9 +20,10 @@ def of_board(board: Board, against: Against) -> list[str]:
     Args:
         board: the board.
         against: its comparisons, by `controls.against`.
+        use: the arm that the answer says to use; where it names none, the one with the best mean is taken for the best.
     """
     candidates = usable.candidates(board, board.deciding) if board.deciding else []
-    best = candidates[0] if candidates else None
+    best = use or (candidates[0] if candidates else None)
     return [
         *_weights(board),
         *_health(board),

@@ -27,10 +27,12 @@ class Verdict(NamedTuple):
         statements: three; each holds for whatever was measured, with one arm, one seed or disputed scores only. The
             first begins with `Use`, the second is about the arms that may not be used, the third is the gravest caveat.
         use: the arm that the first statement says to use; None where it names none.
+        caveats: all of them, the gravest first.
     """
 
     statements: list[str]
     use: Standing | None
+    caveats: list[str]
 
 
 class _Order(NamedTuple):
@@ -99,15 +101,18 @@ def of_board(board: Board, against: Against) -> Verdict:
         board: the board.
         against: its comparisons, by `controls.against`.
     """
-    gravest = caveats.of_board(board, against)[0]
     if why := learning.nothing_learnt(board):
+        use = None
         said = (
             f"Use none of these yet: no arm draws the pictures of {board.source} yet, as {why}. Raise train.kimg to "
             f"about {learning.more_kimg(board):,.0f}; until then the order of the arms means nothing."
         )
-        return Verdict([said, "Leakage and copies are not read on samples that show nothing.", gravest], None)
-    said, use = _use(board, against)
-    return Verdict([said, _not_these(board, use), gravest], use)
+        others = "Leakage and copies are not read on samples that show nothing."
+    else:
+        said, use = _use(board, against)
+        others = _not_these(board, use)
+    limits = caveats.of_board(board, against, use)
+    return Verdict([said, others, limits[0]], use, limits)
 
 
 def _use(board: Board, against: Against) -> tuple[str, Standing | None]:

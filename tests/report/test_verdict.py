@@ -165,12 +165,15 @@ def test_an_arm_that_had_the_easier_originals_does_not_lead(make, make_run, answ
 
 
 def test_an_augmentation_that_is_shown_to_be_better_is_used_though_a_wilder_one_leads(make, make_run, answer):
-    root = make(4, none={"distance": 60.0}, vflip={"distance": 40.0}, contrast={"distance": 58.0})
+    others = {"contrast": {"distance": 58.0}, "duplicate": {"distance": 43.0}}
+    root = make(4, none={"distance": 60.0}, vflip={"distance": 40.0}, **others)
     for seed, distance in enumerate((5.0, 10.0, 80.0, 30.0)):
         make_run(root / f"h{seed}", policy="hflip", count=20, seed=seed, grids=0, evaluations=1, distance=distance)
     found = answer(root)
     assert found.statements[0].startswith("Use vflip@20: ") and found.use.arm.label == "vflip@20"
     assert re.search(r"hflip@20 comes first, with [\d.]+, but is not shown to be better than", found.statements[0])
+    [doubt] = [said for said in found.caveats if said.startswith("duplicate@20")]
+    assert "vflip@20 differs from it by" in doubt
 
 
 def test_the_originals_alone_are_not_used_if_they_copy(make, answer):
