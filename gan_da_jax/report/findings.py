@@ -36,8 +36,11 @@ def of_boards(boards: list[Board]) -> list[Found]:
     """Hold the paper's four findings against the boards of one classifier, one for each source.
 
     The paper reads a lower Inception Score as the better one; so do its findings here, whatever the verdict reads.
+    Boards whose arms have learnt nothing are passed over.
     """
-    return [_unfit(boards), _larger_sets(boards), _lower_scores(boards), _same_order(boards)]
+    learnt = [board for board in boards if not learning.nothing_learnt(board)]
+    found = [_unfit(learnt), _larger_sets(learnt), _lower_scores(learnt), _same_order(learnt)]
+    return found if learnt else [one._replace(number="no arm draws the pictures yet") for one in found]
 
 
 def by_judge(boards: list[Board]) -> dict[tuple[str, str, int, int], list[Board]]:
@@ -61,8 +64,6 @@ def _unfit(boards: list[Board]) -> Found:
     claim = "Inversion and vertical flips do not fit these pictures."
     said, fits = [], []
     for board in boards:
-        if learning.nothing_learnt(board):
-            continue
         for standing in board.standings:
             ops = [op for op in UNFIT if op in standing.arm.made_by]
             for op, found in usable.leaks(board, standing).items():

@@ -61,6 +61,14 @@ def test_a_source_that_was_scored_against_two_references_is_one_source(tmp_path,
     assert "1 of 1 cases" in larger.number and lower.number.startswith("lower for 2 of 2 arms")
 
 
+def test_nothing_is_said_of_samples_that_show_nothing(tmp_path, make_run, of):
+    arms = [("none", 0, 9.0, NOT_SEEN), ("hflip", 1000, 7.0, NOT_SEEN), ("hflip", 2000, 6.0, NOT_SEEN)]
+    plant(make_run, tmp_path, "faces", arms)
+    for path in list(tmp_path.rglob("scores.jsonl")):
+        io.write_jsonl(path, [row | {"precision": 0.0, "coverage": 0.0} for row in io.read_jsonl(path)])
+    assert [(one.here, one.number) for one in of(tmp_path)] == [(findings.OPEN, "no arm draws the pictures yet")] * 4
+
+
 def test_nothing_is_said_of_what_was_not_measured(tmp_path, make_run, of):
     plant(make_run, tmp_path, "faces", [("none", 0, None, NOT_SEEN), ("hflip", 1000, None, NOT_SEEN)])
     assert [one.here for one in of(tmp_path)] == [findings.OPEN] * 4
