@@ -67,8 +67,8 @@ def difference(old: Any, new: Any, tolerance: float = 0, where: str = "") -> str
         return next(filter(None, places), "")
     number = all(type(value) in (int, float) for value in (old, new))
     if tolerance and number:
-        shares = {*_SHARES, *(score.key for score in catalogue() if score.share)}
-        share = where.split(".")[0] in shares
-        if abs(old - new) <= tolerance * (1 if share else max(abs(old), abs(new), 0.01)):
+        # Shares, and what is best near 0, where no ratio means anything.
+        plain = {*_SHARES, *(score.key for score in catalogue() if score.share or score.better == "near 0")}
+        if abs(old - new) <= tolerance * (1 if where.split(".")[0] in plain else max(abs(old), abs(new), 0.01)):
             return ""
     return "" if old == new and type(old) is type(new) else f"{where} is {old!r}, again {new!r}"

@@ -1,6 +1,7 @@
 """The references of a run: sets of real images that it is not trained on, each kept with what it was asked for by.
 
-A reference is two files, named by the SHA-256 of its images: `.npy` with these, and `.json`, which is written last.
+A reference is two files, named by a hash of what it is: `.npy` with its images, and `.json`, which is written last.
+Lines of scores say what it is, so the same images under another name are kept beside it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,7 +53,7 @@ def build(
 
 def save(folder: Path, reference: Reference) -> None:
     """Keep a reference in the folder of references of a run."""
-    stem = reference.identity["sha256"][:16]
+    stem = io.seal({"identity": reference.identity})["sha256"][:16]
     io.save_array(folder / f"{stem}.npy", reference.pixels)
     io.write_json(folder / f"{stem}.json", reference.entry)
 

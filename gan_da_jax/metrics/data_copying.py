@@ -131,7 +131,7 @@ MEASURE = Measure(
         Score(
             "c_t",
             "C_T",
-            "higher",
+            "near 0",
             "Meehan, Chaudhuri and Dasgupta, 2020, arXiv:2004.05675",
             explanation="tests whether samples are nearer to the originals than real images held out are: about 0 for "
             "samples like further real images, far below 0 for copies and for blurred or pale samples; above 0 for "

@@ -100,8 +100,10 @@ def one_factor(loads: tuple[float, ...]) -> LargestT:
     outside = np.minimum(ndtr((shift - y) / own) + ndtr((-shift - y) / own), 1.0)  # of one normal |X_i| > y, given Z
     with np.errstate(divide="ignore"):
         missing = -np.expm1(np.einsum("i,iyz->yz", times, np.log1p(-outside)))
+    # Far out, a common variable beyond the grid decides, and all loads near 1 leave 0; one |X_i| > y alone is a bound.
+    larger = np.maximum(missing @ _DENSITY, 2 * ndtr(-y[:, 0]))
     # The logarithm of P(max |X_i| > y) is smooth over all of its range, and so keeps small p-values exact.
-    spline = CubicSpline(_LOG_Y, np.log(missing @ _DENSITY))
+    spline = CubicSpline(_LOG_Y, np.log(larger))
 
     def survival(t: np.ndarray, df: float) -> np.ndarray:
         scale, weight = scales(df)

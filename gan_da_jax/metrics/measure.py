@@ -19,7 +19,8 @@ class Score(NamedTuple):
     Attributes:
         key: the field of an evaluation that holds it.
         label: its name for people.
-        better: `higher` or `lower`, as the field reads it; `disputed` where papers disagree.
+        better: `higher` or `lower`, as the field reads it; `near 0` where either side of it is worse, and two numbers
+            are compared by their difference; `disputed` where papers disagree.
         source: the paper that defines it.
         real: the field that holds the same score of the real images; "" where there is none.
         share: whether it is a share of images, 0..1, or a count on that scale. Then two numbers are compared by their

@@ -22,13 +22,13 @@ def mind(a: np.ndarray, b: np.ndarray, *, seed: int) -> float:
     the development version of torch-fidelity draws with `a` as its input 1 and `seed` as its `rng_seed`; here
     everything is computed in float64.
 
+    The distance is biased upwards when images are few, at 2,048 features far less than FID: two sets of n images from
+    one normal distribution are about 18 tr(C) / n apart, where C is its covariance.
+
     Args:
         a: float [n, d], finite, one image a row.
         b: float [m, d], finite, one image a row.
         seed: 0 .. 2^32 - 1.
-
-    The distance is biased upwards when images are few, at 2,048 features far less than FID: two sets of n images from
-    one normal distribution are about 18 tr(C) / n apart, where C is its covariance.
 
     Returns:
         The distance, at least 0; 0 for equal sets.

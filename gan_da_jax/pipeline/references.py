@@ -17,7 +17,7 @@ from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
 from gan_da_jax.pipeline import pools
 from gan_da_jax.prng import stream
-from gan_da_jax.runs.config import source_name
+from gan_da_jax.runs.config import set_aside, source_name
 from gan_da_jax.runs.folder import Run
 from gan_da_jax.runs.reference import LEAST, MOST, Asked, parse
 
@@ -47,6 +47,25 @@ def plan(run: Run) -> str:
     if kept := next((one for one in reference.entries(run.references).values() if one["asked"] == wanted), None):
         return f"{run}: scored against {_said(kept['identity'])} too, as prepared before"
     return f"{run}: would be scored against {_said(make(run).identity)} too"
+
+
+def count(run: Run) -> int:
+    """Count the images of the reference of a run, 0 for none; at the most, where its source is not downloaded yet.
+
+    Raises:
+        UserError: the images cannot be had.
+    """
+    config, wanted = run.config, asked(run.config)
+    if wanted is None:
+        return 0
+    for kept in reference.entries(run.references).values():
+        if kept["asked"] == wanted:
+            return kept["identity"]["images"]
+    if aside := set_aside(config):
+        return aside
+    source = SOURCES[config.data.source]
+    ready = not source.downloads or source.is_ready(Location(config.data.path, config.data.dataset))
+    return len(images(config, wanted)[0]) if ready or parse(config.evaluate.reference).path else MOST
 
 
 def of(run: Run) -> Reference | None:

@@ -133,6 +133,8 @@ class Board(NamedTuple):
 
     Attributes:
         reference: the real images that nobody trained on, in words, as `read.scored_by` has it; "" for none.
+        standings: the arms that have scores, and these.
+        unscored: the arms of the source that have no score at all; a training that diverges has none.
     """
 
     source: str
@@ -142,6 +144,7 @@ class Board(NamedTuple):
     splits: int
     reference: str
     standings: list[Standing]
+    unscored: list[ArmRuns]
 
     @property
     def scores(self) -> list[Score]:
@@ -178,8 +181,12 @@ class Board(NamedTuple):
     def ranked(self, score: Score) -> list[Standing]:
         """Rank the standings that have this score, from the best mean to the worst; a disputed one from the highest."""
         having = [standing for standing in self.standings if score.key in standing.scores]
-        sign = 1 if score.better == "lower" else -1
-        return sorted(having, key=lambda standing: sign * standing.scores[score.key]["mean"])
+
+        def badness(standing: Standing) -> float:
+            mean = standing.scores[score.key]["mean"]
+            return mean if score.better == "lower" else abs(mean) if score.better == "near 0" else -mean
+
+        return sorted(having, key=badness)
 
     @property
     def limits(self) -> dict[str, float]:
@@ -261,7 +268,11 @@ def compare(arms: list[ArmRuns]) -> list[Board]:
             last = {row["seed"]: row for row in course if row["step"] == latest}
             standing = Standing(number, arm, course, last, join(list(last.values())), _best(course, last))
             found.setdefault((arm.source, *by), []).append(standing)
-    boards = [Board(*key, found[key]) for key in sorted(found)]
+    unscored: dict[str, list[ArmRuns]] = {}
+    for arm in arms:
+        if not arm.evaluated:
+            unscored.setdefault(arm.source, []).append(arm)
+    boards = [Board(*key, found[key], unscored.get(key[0], [])) for key in sorted(found)]
     return [board for board in boards if board.scores]
 
 

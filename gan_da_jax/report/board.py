@@ -10,7 +10,7 @@ from gan_da_jax.metrics.columns import value
 from gan_da_jax.metrics.comparison import rank_agreement
 from gan_da_jax.metrics.measure import Score
 from gan_da_jax.metrics.over_seeds import curve
-from gan_da_jax.report import caveats, controls, explanation, learning, usable, verdict
+from gan_da_jax.report import controls, explanation, learning, usable, verdict
 from gan_da_jax.report.arms import Board, Standing
 
 FEWEST = 4  # arms whose orders can agree: three arms fall into the same order by chance once in six
@@ -20,10 +20,9 @@ CLOSE = 0.4  # Kendall's tau from which on two orders are called alike: 7 of 10 
 def account_of(board: Board) -> dict[str, Any]:
     """Gather what the page says of one board.
 
-    `use` is the arm that the verdict says to use, or None; `faults` says why arms may not be used; `learnt` whether the
-    samples show anything. The first score leads. `ranked` holds the arms that have it, from the best, or from the
-    highest where the reading is disputed; `usable` these without faults; `rest` the arms that lack it. `distances` are
-    the scores of which a lower one is better, such as FID and KID, each with its best arm that may be used.
+    `use` is the arm that the verdict says to use, or None; `learnt` whether the samples show anything. The first score
+    leads. `ranked` holds the arms that have it, from the best, or from the highest where the reading is disputed;
+    `usable` these without faults; `rest` the arms that lack it.
     """
     lead = board.scores[0]
     ranked = board.ranked(lead)
@@ -31,7 +30,6 @@ def account_of(board: Board) -> dict[str, Any]:
     against = controls.against(board)
     agreed = agreement(board)
     answer = verdict.of_board(board, against)
-    barred = usable.faults(board)
     cells = [(standing, score) for standing in board.standings for score in board.scores]
     return {
         "board": board,
@@ -41,15 +39,11 @@ def account_of(board: Board) -> dict[str, Any]:
         "rest": [standing for standing in board.standings if lead.key not in standing.scores],
         "verdict": answer.statements,
         "use": answer.use,
-        "faults": barred,
         "usable": usable.candidates(board, lead),
         "learnt": learning.nothing_learnt(board) is None,
-        "caveats": caveats.of_board(board, against),
+        "caveats": answer.caveats,
         "against": against,
         "explanation": explanation.paragraphs(board, agreed),
-        "distances": [
-            (score, near[0]) for score in board.scores if score.distance and (near := usable.candidates(board, score))
-        ],
         "real": {score.key: board.real(score) for score in board.scores},
         "anchors": _anchors(board),
         "real_images": max(row["real_images"] for row in rows),
@@ -77,18 +71,18 @@ def entries(boards: list[Board]) -> list[dict[str, Any]]:
             "splits": board.splits,
             "reference": board.reference,
             "verdict": answer.statements,
-            "use": answer.use and str(answer.use.arm.arm),
+            "use": answer.use and answer.use.arm.label,
             "faults": {
                 standing.arm.label: found
                 for standing in board.standings
                 if (found := usable.faults(board).get(standing.number))
-            },
-            "caveats": caveats.of_board(board, against),
+            }
+            | {arm.label: [fault] for arm, fault in usable.lost(board)},
+            "caveats": answer.caveats,
             "agreement": {score.key: found for score, found in agreement(board)},
         }
         for board in boards
-        for against in [controls.against(board)]
-        for answer in [verdict.of_board(board, against)]
+        for answer in [verdict.of_board(board, controls.against(board))]
     ]
 
 

@@ -12,7 +12,7 @@ from gan_da_jax.report.health import troubles
 WORSE = 1.1  # how far the last checkpoint's distance may be above the best one's, as a ratio
 
 
-def of_board(board: Board, against: Against) -> list[str]:
+def of_board(board: Board, against: Against, use: Standing | None) -> list[str]:
     """List all caveats of a board; the last one, about the classifier, always applies.
 
     Caveats about the best arm are left out where it is disputed which arm is best.
@@ -20,9 +20,10 @@ def of_board(board: Board, against: Against) -> list[str]:
     Args:
         board: the board.
         against: its comparisons, by `controls.against`.
+        use: the arm that the answer says to use; where it names none, the one with the best mean is taken for the best.
     """
     candidates = usable.candidates(board, board.deciding) if board.deciding else []
-    best = candidates[0] if candidates else None
+    best = use or (candidates[0] if candidates else None)
     return [
         *_weights(board),
         *_health(board),
@@ -56,11 +57,13 @@ def _unsettled(board: Board) -> Iterator[str]:
     falling, score = learning.unsettled(board), board.deciding
     if falling and score:
         kimg = max(row["kimg"] for standing in board.standings for row in standing.last.values())
-        which = "all arms" if len(falling) == len(board.standings) else f"{len(falling)} of {len(board.standings)} arms"
+        arms = len(board.standings)
+        many = f"all {arms}" if len(falling) == arms else f"{len(falling)} of {arms}"
+        which = f"in {many} arms by more than {learning.FALLS:.0%}"
         yield (
             f"Not settled: in the last quarter of the training, {score.label} still fell by up to "
-            f"{max(falling.values()):.0%} ({which} fell by more than {learning.FALLS:.0%}). A longer training may put "
-            f"the arms in another order: raise train.kimg beyond {kimg:.4g}."
+            f"{max(falling.values()):.0%}{f' ({which})' if arms > 1 else ''}. A longer training may "
+            f"{'put the arms in another order' if arms > 1 else 'score better'}: raise train.kimg beyond {kimg:.4g}."
         )
 
 

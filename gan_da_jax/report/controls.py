@@ -69,9 +69,19 @@ def _by_seed(standing: Standing, score: Score) -> dict[int, float]:
     return {seed: value for seed, value in values if value is not None}
 
 
+def effect(found: Comparison) -> float:
+    """Return a difference in the unit of its interval: in percent of the control where there is one."""
+    return found.difference if found.percent is None else found.percent
+
+
+def better(found: Comparison, score: Score) -> bool:
+    """Say whether an arm is better than its control, be it by chance or not, by a score that may decide."""
+    return effect(found) < 0 if score.better == "lower" else effect(found) > 0
+
+
 def size(found: Comparison) -> str:
     """Write a difference for people: `−12%` of the control, or `−0.0031` in the unit of the score."""
-    return _signed(found, found.difference if found.percent is None else found.percent)
+    return _signed(found, effect(found))
 
 
 def ends(found: Comparison) -> list[str]:

@@ -105,7 +105,7 @@ def _nearest(board: Board, distances: list[Score]) -> Iterator[str]:
         return
     nearest = near[0]
     several, mean = len(ranked) > 1, written(nearest.scores[first.key]["mean"])
-    yield (f"{_begin(first)} is the distance from {real} in the classifier's features; lower is better.")
+    yield (f"{_first_word(first)} is the distance from {real} in the classifier's features; lower is better.")
     if lead.better == "disputed" and several:
         preferred = {ranked[-1].number: "the paper's reading also prefers"}
         preferred[ranked[0].number] = "the field's reading also prefers"
@@ -117,17 +117,19 @@ def _nearest(board: Board, distances: list[Score]) -> Iterator[str]:
         best = (usable.candidates(board, score) or [nearest])[0]
         mean = written(best.scores[score.key]["mean"])
         which = "the same arm" if best.number == nearest.number else best.arm.as_training
-        yield f"{_begin(score)} puts {which} first ({mean})." if several else f"{_begin(score)} is {mean}."
+        yield f"{_first_word(score)} puts {which} first ({mean})." if several else f"{_first_word(score)} is {mean}."
 
 
 def _agreement(agreement: Agreement) -> Iterator[str]:
     for score, order in agreement:
         tau = f"tau = {abs(order['tau']):.2f}"
         if order["reading"]:
-            yield f"{_begin(score)} ranks the {order['arms']} arms as the {order['reading']}'s reading does ({tau})."
+            reading = f"the {order['reading']}'s reading"
+            yield f"{_first_word(score)} ranks the {order['arms']} arms as {reading} does ({tau})."
         else:
             nearer = "paper" if order["tau"] > 0 else "field"
-            yield f"{_begin(score)} ranks the {order['arms']} arms as neither reading does ({tau} with the {nearer}'s)."
+            neither = f"neither reading does ({tau} with the {nearer}'s)"
+            yield f"{_first_word(score)} ranks the {order['arms']} arms as {neither}."
     if agreement:
         yield (
             "Kendall's tau compares the orders of the arms' means: 1 where two orders are the same, 0 where they have "
@@ -135,8 +137,8 @@ def _agreement(agreement: Agreement) -> Iterator[str]:
         )
 
 
-def _begin(score: Score) -> str:
-    """Write the label of a score as a sentence begins."""
+def _first_word(score: Score) -> str:
+    """Write the label of a score as the start of a sentence."""
     return score.label[0].upper() + score.label[1:]
 
 

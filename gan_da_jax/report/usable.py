@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gan_da_jax.metrics.measure import Score
 from gan_da_jax.metrics.shares import Excess, excess
-from gan_da_jax.report.arms import Board, Standing
+from gan_da_jax.report.arms import ArmRuns, Board, Standing
 from gan_da_jax.report.controls import control
 from gan_da_jax.report.health import diverged
 
@@ -43,6 +43,11 @@ def faults(board: Board) -> dict[int, list[str]]:
     """
     found = {standing.number: list(_faults(board, standing)) for standing in board.standings}
     return {number: faults for number, faults in found.items() if faults}
+
+
+def lost(board: Board) -> list[tuple[ArmRuns, str]]:
+    """List the arms of the source that have no score because their training diverged, each with its fault."""
+    return [(arm, fault) for arm in board.unscored for fault in _divergence(arm)]
 
 
 def candidates(board: Board, score: Score) -> list[Standing]:
@@ -101,6 +106,18 @@ def copies(board: Board, standing: Standing) -> dict[str, Finding]:
     return found
 
 
+def readable(board: Board) -> bool:
+    """Say whether any meter of leakage could be read on any arm."""
+    return any(_read(standing) for standing in board.standings)
+
+
+def unmeasured(board: Board) -> list[str]:
+    """List of leakage and copies what was not looked for on any arm; a meter that is blind did look."""
+    rows = [row for standing in board.standings for sets in standing.sets for row in sets]
+    fields = {"leakage": "leakage", "copies": "memorisation"}
+    return [name for name, field in fields.items() if not any(row.get(field) for row in rows)]
+
+
 def blind(board: Board) -> list[str]:
     """List the ops of the board's arms whose meters could not be read on any arm."""
     readable = {op for standing in board.standings for op in _read(standing)}
@@ -122,9 +139,13 @@ def _faults(board: Board, standing: Standing) -> Iterator[str]:
             expected = f"{found.expected:.0%} expected"
             yield f"{found.share:.0%} of its samples are copies of training images, by {space} ({expected})"
             break
-    runs, lost = standing.arm.runs, sum(map(diverged, standing.arm.runs))
-    if lost > DIVERGED * len(runs):
-        yield f"{lost} of its {len(runs)} runs diverged"
+    yield from _divergence(standing.arm)
+
+
+def _divergence(arm: ArmRuns) -> Iterator[str]:
+    lost = sum(map(diverged, arm.runs))
+    if lost > DIVERGED * len(arm.runs):
+        yield f"{lost} of its {len(arm.runs)} run{'s' if len(arm.runs) > 1 else ''} diverged"
 
 
 class _Reading(NamedTuple):

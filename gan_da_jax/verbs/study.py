@@ -20,10 +20,10 @@ from gan_da_jax.classifiers import extract, registry
 from gan_da_jax.devices import parallel, resources
 from gan_da_jax.errors import Failure, Interrupted, UserError
 from gan_da_jax.files import io, schemas
-from gan_da_jax.pipeline import chain
+from gan_da_jax.pipeline import chain, references
 from gan_da_jax.pipeline.train import loop_of
 from gan_da_jax.runs import networks, plan
-from gan_da_jax.runs.config import generator_config
+from gan_da_jax.runs.config import generator_config, training_count
 from gan_da_jax.runs.folder import Folder, Occupied, Run
 from gan_da_jax.runs.plan import Planned
 from gan_da_jax.verbs import report
@@ -94,8 +94,10 @@ def _check(config: ConfigDict, chosen: list[Planned]) -> None:
     for one in chosen:
         one.run.check()
     for one in {one.source: one for one in reversed(chosen)}.values():  # the first of each source
-        base = Run(generator_config(one.run.config), one.base)
-        if not base.prepared:
+        base = _base(one)
+        if base.prepared:
+            references.plan(base)  # another reference may be asked for than before
+        else:
             print(f"study: checking {one.source}", flush=True)
             for _ in chain.plan_training(base):
                 pass
@@ -196,10 +198,12 @@ def _print_plan(config: ConfigDict, planned: list[Planned]) -> None:
     """Print what would be done: arms, images, steps, disk, and how long it would take here."""
     print(f"{'arm':45} {'seeds':>5} {'images':>7} {'steps':>8} {'epochs':>7} {'kimg':>7} {'GB':>6}")
     disk = steps = samples = 0
+    firsts = {one.source: one for one in reversed(planned)}.values()
+    held_out = {one.source: references.count(_base(one)) for one in firsts}
     for source, arm in dict.fromkeys((one.source, one.arm) for one in planned):
         runs = [one.run for one in planned if (one.source, one.arm) == (source, arm)]
         schedule = runs[0].schedule
-        where, size = schedule.position(schedule.steps), len(runs) * _bytes(runs[0])
+        where, size = schedule.position(schedule.steps), len(runs) * _bytes(runs[0], held_out[source])
         disk, steps = disk + size, steps + len(runs) * schedule.steps
         samples += len(runs) * len(schedule.checkpoints) * config.evaluate.repeats * config.evaluate.samples
         print(
@@ -213,18 +217,27 @@ def _print_plan(config: ConfigDict, planned: list[Planned]) -> None:
     training = steps * _seconds_a_step(planned[0].run)
     alone = f"; {config.study.processes} runs at a time may take less" if config.study.processes > 1 else ""
     print(f"training: about {_written(training)} here, from {_TIMED_STEPS} timed steps{alone}", flush=True)
-    scoring = _seconds_an_image(config)
-    if scoring is None:
+    an_image = _seconds_an_image(config)
+    if an_image is None:
         print("scoring: not timed, as the classifier's weights are not here yet")
     else:
-        print(f"scoring: about {_written(samples * scoring)} more; {_written(training + samples * scoring)} in all")
+        # The classifier sees noise once, and real images once a seed: their features are kept.
+        originals = {(one.source, one.run.config.seed): training_count(one.run.config) for one in planned}
+        real = sum(images + held_out[source] for (source, _), images in originals.items())
+        scoring = (samples + real + config.evaluate.samples) * an_image
+        print(f"scoring: about {_written(scoring)} more for the classifier; {_written(training + scoring)} in all")
 
 
-def _bytes(run: Run) -> int:
-    """Estimate the bytes that a run takes on the disk: its checkpoints, and its images."""
+def _bytes(run: Run, held_out: int) -> int:
+    """Estimate the bytes that a run takes on the disk: its checkpoints, and its images, with the ones held out."""
     state = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(networks.abstract_state(run.config)))
-    images = run.schedule.images  # at the most: generated and further real ones are kept
+    images = run.schedule.images + held_out  # at the most: generated and further real ones are kept
     return state * len(run.schedule.checkpoints) + images * run.config.data.image_size**2 * 3
+
+
+def _base(one: Planned) -> Run:
+    """Return the run on the same originals alone."""
+    return Run(generator_config(one.run.config), one.base)
 
 
 def _seconds_a_step(run: Run) -> float:
@@ -235,7 +248,7 @@ def _seconds_a_step(run: Run) -> float:
 
 
 def _seconds_an_image(config: ConfigDict) -> float | None:
-    """Time the scoring of one image, in seconds; None if the weights would have to be downloaded or trained first."""
+    """Time how long the classifier takes for an image; None if its weights are to be downloaded or trained first."""
     settings = config.evaluate
     if not registry.present(settings.classifier, settings.weights):
         return None

@@ -16,7 +16,7 @@ def test_no_field_stands_twice_and_every_one_is_joined():
 
 
 def test_what_the_catalogue_says_of_each_score():
-    assert {score.better for score in columns.catalogue()} == {"higher", "lower", "disputed"}
+    assert {score.better for score in columns.catalogue()} == {"higher", "lower", "near 0", "disputed"}
     assert all("arXiv:" in score.source for score in columns.catalogue())
     distances = ("fid", "kid", "mind")
     assert columns.choosing() == (*(f"reference_{key}" for key in distances), *distances)
@@ -36,6 +36,7 @@ def test_files_reports_and_the_audit_ask_the_table(monkeypatch):
         with pytest.raises(UserError, match="here: "):
             schemas.require(wrong, form, "here")
     assert difference({"odd": 0.1}, {"odd": 0.14}, 0.05) == ""  # a share: by the difference
+    assert difference({"c_t": 0.01}, {"c_t": -0.02}, 0.05) == "" != difference({"c_t": 0.1}, {"c_t": 0.2}, 0.05)
     assert difference({"fid": 1.0}, {"fid": 1.04}, 0.05) == "" != difference({"fid": 0.1}, {"fid": 0.14}, 0.05)
 
 

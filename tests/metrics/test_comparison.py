@@ -166,3 +166,15 @@ def test_nothing_is_claimed_without_anything_known_of_chance():
 def test_percent_of_a_logarithm():
     assert comparison.in_percent(0.0) == 0 and comparison.in_percent(math.log(1.5)) == pytest.approx(50)
     assert comparison.in_percent(-math.inf) == -100 and math.isfinite(comparison.in_percent(1e9))
+
+
+def test_a_single_common_seed_claims_nothing_however_far_the_arm_is():
+    """The other arms say how far residuals go, but not that this arm's do not go further."""
+    rng = np.random.default_rng(0)
+    scores = {arm: dict(enumerate(100 + rng.normal(size=6))) for arm in range(4)}
+    found = comparison.compare([Family(scores[0], {1: scores[1], 2: scores[2], 3: {0: 200.0}})], relative=False)
+    assert found[3].p < 1e-6 and not found[3].claimed
+    twice = comparison.compare(
+        [Family(scores[0], {1: scores[1], 2: scores[2], 3: {0: 200.0, 1: 200.5}})], relative=False
+    )
+    assert twice[3].claimed

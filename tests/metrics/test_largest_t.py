@@ -69,6 +69,19 @@ def test_directions_agree_with_the_quadrature_and_repeat(arms, df):
     assert once.tolist() == again.tolist() and (np.diff(once) < 0).all()
 
 
+@pytest.mark.parametrize("loads", [(0.9, 0.9), (0.95, 0.97, 0.98)])
+def test_estimates_that_nearly_are_one_are_scipys_multivariate_t(loads):
+    """As of a control with a single run, which all of its differences share."""
+    found = largest_t.one_factor(loads)
+    correlation = np.outer(loads, loads)
+    np.fill_diagonal(correlation, 1)
+    scipys = stats.multivariate_t(shape=correlation, df=6, seed=0)
+    for t in (1.0, 2.5, 4.0):
+        inside = scipys.cdf(np.full(len(loads), t), lower_limit=np.full(len(loads), -t), maxpts=100_000)
+        assert found.exceeds(np.array([t]), 6)[0] == pytest.approx(1 - inside, abs=3e-4)
+    assert 0 <= found.exceeds(np.array([1e3]), 1e4)[0] < 1e-15
+
+
 def test_general_covariance_is_scipys_multivariate_t():
     covariance = np.array([[2.0, 0.3, 1.0], [0.3, 1.0, 0.6], [1.0, 0.6, 3.0]])
     deviations = np.sqrt(np.diag(covariance))

@@ -65,6 +65,27 @@ def test_at_most_so_many_are_held_out_from_the_end(run_in, tmp_path, monkeypatch
     assert names(references.make(run_in(tmp_path))) == names(whole)[:105]
 
 
+def test_images_are_counted_before_any_are_kept(run_in, tmp_path, pictures):
+    asked = {"heldout": 140 - 10 - 15, str(pictures): 140, "originals": 0}
+    assert {text: references.count(run_in(tmp_path, evaluate__reference=text)) for text in asked} == asked
+    aside = run_in(tmp_path, evaluate__reference="heldout(0.8)", data__count=130, study__arms=("none",))
+    assert references.count(aside) == len(references.make(aside).pixels) == 104
+    assert references.count(run_in(tmp_path, data__source="faces", data__path="", evaluate__samples=50)) == 1000
+    reference.save(run_in(tmp_path).references, references.make(run_in(tmp_path)))
+    assert references.count(run_in(tmp_path, data__path="/nowhere")) == 115  # the files say so
+
+
+def test_the_same_images_under_another_name_do_not_replace_those_that_scores_name(run_in, tmp_path, pictures):
+    first, second = (shutil.copytree(pictures, tmp_path / name) for name in ("old", "new"))
+    kept = [
+        references.of(run_in(tmp_path / "run", data__source="faces", data__path="", evaluate__reference=str(place)))
+        for place in (first, second)
+    ]
+    assert kept[0].identity["sha256"] == kept[1].identity["sha256"]
+    for one in kept:
+        assert reference.load(tmp_path / "run/reference", identity=one.identity) is not None
+
+
 def test_of_drawings_far_numbers_are_held_out(tmp_path):
     few, many = (
         references.make(

@@ -147,6 +147,14 @@ def test_board_ranks_only_arms_that_have_the_score(tmp_path, make_run, arms_of):
     assert board.real(first) == pytest.approx(3.4) and board.real(fid) is None
 
 
+def test_a_score_that_is_best_near_0_ranks_by_its_size(make, board_of):
+    found = {"none": -9.0, "hflip": 0.5, "vflip": 4.0}
+    arms = {policy: {"distance": 9.0, "held_out": 9.0, "extra": {"c_t": c_t}} for policy, c_t in found.items()}
+    board = board_of(make(1, **arms))
+    [c_t] = [score for score in board.scores if score.key == "c_t"]
+    assert [standing.arm.label for standing in board.ranked(c_t)] == ["hflip@20", "vflip@20", "none"]
+
+
 def test_sets_of_samples_of_one_checkpoint_are_averaged_before_seeds(tmp_path, make_run, arms_of):
     for seed, repeats in ((0, 1), (1, 3)):
         make_run(tmp_path / str(seed), seed=seed, repeats=repeats, distance=20.0)

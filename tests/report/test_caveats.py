@@ -4,7 +4,7 @@ import pytest
 
 from gan_da_jax.classifiers.registry import CLASSIFIERS
 from gan_da_jax.files import io
-from gan_da_jax.report import caveats, controls
+from gan_da_jax.report import controls, verdict
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def caveats_of(board_of):
 
     def caveats_of(root):
         board = board_of(root)
-        *found, last = caveats.of_board(board, controls.against(board))
+        *found, last = verdict.of_board(board, controls.against(board)).caveats
         assert last == CLASSIFIERS[board.classifier].caveat
         return found
 
@@ -79,7 +79,7 @@ def test_an_arm_that_got_worse_by_more_than_a_tenth_is_told(make, caveats_of, th
 def test_fids_of_another_tap_than_the_published_are_told(make, board_of, tap, told):
     options = {"classifier": "inception_v3_2015", "distance": 20.0, "extra": {"tap": tap}}
     board = board_of(make(1, none=options))
-    assert (CLASSIFIERS["inception_v3_2015"].other_tap in caveats.of_board(board, {})) == told
+    assert (CLASSIFIERS["inception_v3_2015"].other_tap in verdict.of_board(board, {}).caveats) == told
 
 
 def test_a_diverged_training_is_told(make, caveats_of):

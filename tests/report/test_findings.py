@@ -2,9 +2,11 @@
 
 import pytest
 
+from gan_da_jax.files import io
 from gan_da_jax.report import findings
 from gan_da_jax.report.arms import compare, group
 
+HELD_OUT = {"kind": "heldout", "name": "faces", "images": 500, "sha256": "12" * 32}
 NOT_SEEN = {"vflip": 0.0, "invert": 0.0}
 
 
@@ -46,6 +48,25 @@ def test_all_four_disagree_where_the_opposite_was_planted(tmp_path, make_run, of
     assert [one.here for one in (unfit, larger, lower)] == [findings.DISAGREES] * 3
     *_, order = of(plant(make_run, tmp_path, "dogs", [*other, ("vflip", 1000, 4.0, NOT_SEEN)]))
     assert order.here == findings.DISAGREES and "tau = −1.00" in order.number
+
+
+def test_a_source_that_was_scored_against_two_references_is_one_source(tmp_path, make_run, of):
+    arms = [("none", 0, 9.0, NOT_SEEN), ("hflip", 1000, 7.0, NOT_SEEN), ("hflip", 2000, 6.0, NOT_SEEN)]
+    plant(make_run, tmp_path, "faces", arms)
+    for path in list(tmp_path.rglob("scores.jsonl")):
+        *rows, last = io.read_jsonl(path)
+        io.write_jsonl(path, [*rows, last, last | {"reference": HELD_OUT}])
+    _, larger, lower, order = of(tmp_path)
+    assert order.here == findings.OPEN and "no two sources" in order.number
+    assert "1 of 1 cases" in larger.number and lower.number.startswith("lower for 2 of 2 arms")
+
+
+def test_nothing_is_said_of_samples_that_show_nothing(tmp_path, make_run, of):
+    arms = [("none", 0, 9.0, NOT_SEEN), ("hflip", 1000, 7.0, NOT_SEEN), ("hflip", 2000, 6.0, NOT_SEEN)]
+    plant(make_run, tmp_path, "faces", arms)
+    for path in list(tmp_path.rglob("scores.jsonl")):
+        io.write_jsonl(path, [row | {"precision": 0.0, "coverage": 0.0} for row in io.read_jsonl(path)])
+    assert [(one.here, one.number) for one in of(tmp_path)] == [(findings.OPEN, "no arm draws the pictures yet")] * 4
 
 
 def test_nothing_is_said_of_what_was_not_measured(tmp_path, make_run, of):

@@ -1,7 +1,7 @@
 import pytest
 
 from gan_da_jax.files import io
-from gan_da_jax.report import caveats, controls, tables
+from gan_da_jax.report import controls, tables, verdict
 from gan_da_jax.report.arms import compare, group
 from gan_da_jax.report.health import troubles
 
@@ -42,7 +42,7 @@ def test_troubles_are_in_the_caveats_of_the_board_and_in_the_table(tmp_path, mak
     change(make_run(tmp_path / "vflip", policy="vflip", count=20, epochs=8), lambda row: {"discriminator_loss": 0.0})
     arms = group(read_all(tmp_path))[0]
     [board] = compare(arms)
-    told = caveats.of_board(board, controls.against(board))
+    told = verdict.of_board(board, controls.against(board)).caveats
     assert told[0] == (
         "The training of hflip@20, seed 3, diverged by step 75 (epoch 4.688): generator loss is no longer finite."
     )

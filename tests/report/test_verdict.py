@@ -28,7 +28,9 @@ def sentences(answer):
 
 
 def test_a_clear_difference_is_claimed_with_three_seeds(make, answer):
-    found = answer(make(3, none={"distance": 60.0}, hflip={"distance": 20.0}, vflip={"distance": 55.0}))
+    measured = {"leakage": {"vflip": 0.0}, "memorised": 0.05}
+    arms = {policy: measured | {"distance": far} for policy, far in (("none", 60.0), ("hflip", 20.0), ("vflip", 55.0))}
+    found = answer(make(3, **arms))
     assert re.fullmatch(
         r"Use hflip@20: by FID \(lower is better\), it is the best of the 3 arms on celeba_1000 that may be used, "
         r"[\d.]+\. That is 6\d% lower than the [\d.]+ for training on the originals alone \(`none`\) \(95% interval "
@@ -54,7 +56,10 @@ def test_equal_arms_are_not_told_apart(make, answer):
     if "is shown to be better" in found.statements[0]:
         assert "which chance may explain" in found.statements[0]
     else:
-        assert "cannot be told apart from it (by 95% intervals, no difference is above" in found.statements[0]
+        assert (
+            "cannot be told apart from the originals alone (by 95% intervals, no difference is above"
+            in found.statements[0]
+        )
 
 
 def test_a_lead_that_chance_may_explain_says_how_many_seeds_it_needs(make, make_run, answer):
@@ -94,8 +99,8 @@ def test_the_arm_that_scores_best_is_not_named_if_it_leaks(make, answer):
     assert found.statements[0].startswith("Use hflip@20: ") and "of the 2 arms on" in found.statements[0]
     assert re.fullmatch(
         r"Not to be used: vflip@20 \(with the better FID of [\d.]+\): [45]\d% of its samples look like vflip images "
-        r"\(50% expected: the share of its training set\)\. Whether hflip leaks cannot be seen: on these originals the "
-        r"meter is blind\.",
+        r"\(50% expected: the share of its training set\)\. Copies were not measured\. Whether hflip leaks cannot be "
+        r"seen: on these originals the meter is blind\.",
         found.statements[1],
     )
 
@@ -144,6 +149,77 @@ def test_the_arm_none_is_no_bare_word(make, read_all, arms):
     account = account_of(board)
     said = " ".join([*account["verdict"], *account["caveats"], *account["explanation"]])
     assert "`none" in said and "none" not in re.sub("`none[^`]*`|Use none of these", "", said)
+
+
+def test_an_arm_that_had_the_easier_originals_does_not_lead(make, make_run, answer):
+    """Of four seeds hflip has the two whose originals every arm does well on: there it is worse than `none`."""
+    root = make(1, none={"distance": 60.0}, vflip={"distance": 55.0})
+    for policy, by_seed in (("none", (60, 20, 20)), ("vflip", (55, 18, 18)), ("hflip", (None, 25, 25.5))):
+        for seed, distance in enumerate(by_seed, start=1):
+            if distance is not None:
+                run = {"policy": policy, "count": 20, "grids": 0, "evaluations": 1, "distance": float(distance)}
+                make_run(root / policy / str(seed), seed=seed, **run)
+    found = answer(root)
+    assert found.statements[0].startswith(ALONE)
+    assert "vflip@20 comes first by FID (lower is better), over common seeds, with" in found.statements[0]
+
+
+def test_an_augmentation_that_is_shown_to_be_better_is_used_though_a_wilder_one_leads(make, make_run, answer):
+    others = {"contrast": {"distance": 58.0}, "duplicate": {"distance": 43.0}}
+    root = make(4, none={"distance": 60.0}, vflip={"distance": 40.0}, **others)
+    for seed, distance in enumerate((5.0, 10.0, 80.0, 30.0)):
+        make_run(root / f"h{seed}", policy="hflip", count=20, seed=seed, grids=0, evaluations=1, distance=distance)
+    found = answer(root)
+    assert found.statements[0].startswith("Use vflip@20: ") and found.use.arm.label == "vflip@20"
+    assert re.search(r"hflip@20 comes first, with [\d.]+, but is not shown to be better than", found.statements[0])
+    [doubt] = [said for said in found.caveats if said.startswith("duplicate@20")]
+    assert "vflip@20 differs from it by" in doubt
+
+
+def test_the_originals_alone_are_not_used_if_they_copy(make, answer):
+    arms = {"none": {"distance": 40.0, "memorised": 0.5}, "hflip": {"distance": 39.0}, "vflip": {"distance": 38.0}}
+    found = answer(make(3, **arms))
+    assert not found.use.arm.arm.baseline
+    assert found.statements[0].endswith(
+        "It is not shown to be better than training on the originals alone (`none`), which may not be used."
+    )
+
+
+def test_an_arm_whose_runs_all_diverged_is_named_though_it_has_no_score(make, answer):
+    root = make(3, none={"distance": 60.0}, hflip={"distance": 20.0}, vflip={"evaluations": 0})
+    for path in (root / "vflip").rglob("metrics.jsonl"):
+        *rows, last = io.read_jsonl(path)
+        io.write_jsonl(path, [*rows, last | {"diverged": "generator_loss"}])
+    assert answer(root).statements[1].startswith("Not to be used: vflip@20: 3 of its 3 runs diverged.")
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        ({"none": {"distance": 60.0}, "more": {"distance": 20.0}}, "there is no other arm to compare it with. Compare"),
+        ({"none": {"distance": 60.0}, "hflip": {}}, "no other arm that may be used has that score."),
+        (
+            {"none": {"extra": {"fid": 6.0}}, "hflip": {"extra": {"fid": 5.0}}},
+            "nothing shows how much of that is chance",
+        ),
+    ],
+)
+def test_the_reason_for_no_answer_is_the_right_one(make, answer, arms, said):
+    found = answer(make(3, **arms))
+    assert found.use is None and said in found.statements[0]
+
+
+def test_settings_tell_two_arms_without_augmentation_apart(make, make_run, answer):
+    root = make(3, none={"distance": 20.0}, hflip={"distance": 60.0})
+    for seed in range(3):
+        make_run(root / f"other{seed}", seed=seed, grids=0, evaluations=1, distance=30.0, train={"learning_rate": 0.5})
+    first = answer(root).statements[0]
+    assert first.startswith(ALONE) and "the originals alone (`none`, train.learning_rate=0.5)" in first
+
+
+def test_what_was_not_measured_is_told(make, sentences):
+    _, second, _ = sentences(make(2, none={"distance": 60.0}, hflip={"distance": 20.0}))
+    assert second == "No arm diverges beyond the limits. Leakage and copies were not measured."
 
 
 def test_more_real_images_are_no_augmentation(make, sentences):

@@ -36,7 +36,7 @@ def bars(
         names: all names of bars, in the order of the legend; bars of the name `PLAIN` are pale.
         label: the name of the score.
         real: the score of the real images, or None.
-        better: `higher`, `lower` or `disputed`, as in `figures.ranking`.
+        better: as in `figures.ranking`.
     """
     places = [place for group in groups for _, place in group]
     filled = [name for name in names if name != PLAIN]

@@ -25,6 +25,7 @@ DIRECTIONS = {
     "disputed": "← better (the paper)   ·   better (the field) →",
     "higher": "higher is better →",
     "lower": "← lower is better",
+    "near 0": "near 0 is better",
 }
 STYLE: dict[Any, Any] = {
     "axes.edgecolor": MUTED,
@@ -134,7 +135,7 @@ def ranking(
         places: the arms, from the top down.
         label: the name of the score.
         real: the score of the real images, or None.
-        better: `higher`, `lower` or `disputed`: which way the notes at the foot of the figure point.
+        better: a key of `DIRECTIONS`: which way the notes at the foot of the figure point.
         mark: what `real` is the number of.
     """
     with panel(1.15 + 0.24 * len(places)) as (figure, axes):

@@ -14,7 +14,7 @@ import jinja2
 
 from gan_da_jax.metrics.columns import signed, written
 from gan_da_jax.metrics.comparison import LEVEL
-from gan_da_jax.report import controls, findings, pictures
+from gan_da_jax.report import controls, findings, pictures, usable
 from gan_da_jax.report.arms import ArmRuns, Board, differing
 from gan_da_jax.report.board import account_of
 from gan_da_jax.report.explanation import drawn_by
@@ -65,7 +65,7 @@ def render(
         "link": _link,
         "prose": _prose,
     }
-    environment.globals |= {"level": LEVEL}
+    environment.globals |= {"level": LEVEL, "diverged": usable.DIVERGED}
     sheets = {key: pictures.embed_png(chart.png) for key, chart in charts.items() if key[0] in ("preview", "samples")}
     uris = {key: pictures.uri("image/svg+xml", chart.svg) for key, chart in charts.items() if key not in sheets}
     sources = list(dict.fromkeys(arm.source for arm in arms))
