@@ -10,6 +10,7 @@ from gan_da_jax.report.arms import ArmRuns, Board, Standing
 from gan_da_jax.report.controls import control
 from gan_da_jax.report.health import diverged
 
+CONTROLS = ("duplicate", "more")  # arms that nobody can or need use
 DIVERGED = 0.2  # the share of an arm's runs that may diverge
 
 
@@ -53,11 +54,12 @@ def lost(board: Board) -> list[tuple[ArmRuns, str]]:
 def candidates(board: Board, score: Score) -> list[Standing]:
     """Rank the arms that an answer may name, from the best mean to the worst; a disputed score from the highest.
 
-    These are the arms without faults. Real images are no augmentation: `more` is among them only if it is alone.
+    These are the arms without faults. The controls show what more updates and more real images are worth, and are no
+    augmentations: they are among them only if nothing else is.
     """
     barred = faults(board)
     ranked = [standing for standing in board.ranked(score) if standing.number not in barred]
-    return [standing for standing in ranked if standing.arm.arm.policy != "more"] or ranked
+    return [standing for standing in ranked if standing.arm.arm.policy not in CONTROLS] or ranked
 
 
 def leaks(board: Board, standing: Standing) -> dict[str, Finding]:
