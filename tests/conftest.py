@@ -3,12 +3,16 @@ import json
 import os
 import sys
 
+import hypothesis
 import numpy as np
 import pytest
 
 from gan_da_jax.configs import default
 from gan_da_jax.files import io
 from gan_da_jax.runs import environment
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # how long an example takes says nothing here
+hypothesis.settings.load_profile("untimed")
 
 # A file goes to one process: those that take minutes come first, so that none is left alone with one at the end.
 _LONG = ("test_soak.py", "test_distributed.py", "test_audit.py", "test_train.py")

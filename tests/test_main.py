@@ -37,7 +37,7 @@ def test_shipped_configs_are_found_from_any_folder(tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     assert main(["train", "--config=configs/quickstart.py", "--workdir=run", "--dry_run"]) == 0
     assert main(["train", "--config", "configs/quickstart.py", "--workdir", "run", "--dry_run"]) == 0
-    assert capsys.readouterr().out.count("steps of 16 images") == 2
+    assert capsys.readouterr().out.count("steps of 32 images") == 2
     assert list(tmp_path.iterdir()) == []
 
 

@@ -120,7 +120,10 @@ BAD = {
     "unknown verb": (lambda t: ["trian", *BASE], ["'trian'", "did you mean train"]),
     "no config": (lambda t: ["train", f"--workdir={t}/run"], ["needs --config"]),
     "no workdir": (lambda t: ["train", *BASE], ["needs --workdir"]),
-    "absent config": (lambda t: ["train", "--config=configs/mine.py"], ["configs/mine.py", "configs/quickstart.py"]),
+    "absent config": (
+        lambda t: ["train", "--config=configs/absent.py"],
+        ["configs/absent.py", "configs/quickstart.py"],
+    ),
     "unknown flag": (lambda t: ["train", *BASE, "--fast"], ["fast"]),
     "a flag of another verb": (
         lambda t: ["train", *BASE, f"--workdir={t}/run", "--export=x"],

@@ -103,7 +103,7 @@ MEANS = Backbone(
 
 def gap(inputs):
     """A score: how far apart the means of the features are."""
-    return {"gap": float(np.abs(inputs.features.mean(0) - inputs.reference.features.mean(0)).max())}
+    return {"gap": float(np.abs(inputs.features.mean(0) - inputs.real.features.mean(0)).max())}
 
 
 GAP = Measure(

@@ -97,7 +97,7 @@ def test_a_reference_gives_the_same_scores_once_more_and_its_own_anchors(backbon
         prepared = CheckpointScorer.prepare(
             config, schedule.of(config), real, classifier, title="here", reference=given
         )
-        return prepared.score(gan.shown(state), 8, 0, lambda count: None)[0]
+        return prepared.score(gan.shown(networks.network(config), state), 8, 0, lambda count: None)[0]
 
     found, plain, swapped = row(originals, others), row(originals), row(others)
     schemas.require(io.seal(found), schemas.SCORES, "here")

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from scipy import special, stats
 
 import helpers
+from gan_da_jax import gan
 from gan_da_jax.classifiers import registry as classifiers
 from gan_da_jax.files import checkpoint, io
 from gan_da_jax.main import main
@@ -79,7 +80,7 @@ def test_generated_images_come_from_the_run_on_the_originals(study):
     assert Counter(row["op"] for row in made["records"]) == {"original": 24, "contrast": 8, "generated": 7}
     assert not (study / "contrast+generated/generator").exists()
     config = helpers.configured(**FIELDS)
-    generator = Run(config, study / "none").trained_state(3).generator
+    generator = gan.shown(networks.network(config), Run(config, study / "none").trained_state(3))
     vectors = sampling.latents(seed=0, stream="generated", count=7, latent_dim=8)
     images = sampling.sampler(networks.network(config))(generator, vectors)
     np.testing.assert_array_equal(io.load_array(study / "contrast+generated/dataset/generated.npy"), images)
@@ -107,7 +108,7 @@ def test_scores_are_the_formula_on_the_samples(study):
     config = helpers.configured(**FIELDS | {"augment.policy": "hflip"})
     classifier = classifiers.load("faces_attributes", "")
     assert row["weights_sha256"] == classifier.weights_sha256 and row["classifier_accuracy"] == classifier.accuracy
-    generator = Run(config, study / "hflip").trained_state(row["step"]).generator
+    generator = gan.shown(networks.network(config), Run(config, study / "hflip").trained_state(row["step"]))
     vectors = sampling.latents(seed=0, stream="evaluate 0", count=40, latent_dim=8)
     images = sampling.sampler(networks.network(config))(generator, vectors)
 

@@ -316,7 +316,7 @@ def test_one_cannot_write_where_one_may_not(tmp_path, keras_file, capsys):
 def run_folder(tmp_path_factory):
     """A run of a tiny GAN with two checkpoints, and the states in them."""
     place = tmp_path_factory.mktemp("runs") / "run"
-    config = configured(data__image_size=32, model__width=2, model__latent_dim=6)
+    config = configured(data__image_size=32, model__width=2, model__latent_dim=6, train__ema_kimg=0.0)
     state = networks.initial_state(config)
     run = Run(config, place)
     run.claim()
