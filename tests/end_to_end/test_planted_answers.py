@@ -85,7 +85,7 @@ def test_the_planted_winner_wins(board):
     first, *_ = board["verdict"]
     assert board["use"] == "hflip@150"
     assert first.startswith(
-        "Use hflip@150: by held-out FID (lower is better), it is the best of the 3 arms on faces that"
+        "Use hflip@150: by held-out FID (lower is better), it is the best of the 2 arms on faces that"
     )
     assert "for training on the originals alone (`none`)" in first
 
