@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole job on a bare machine: virtual environment, installation, then a study of three arms on the built-in procedural
+# The whole job on a bare machine: virtual environment, installation, then a study of four arms on the built-in procedural
 # faces, with its report. Needs Python >= 3.11 and a package index; no data, no GPU. WORKDIR, VENV and PYTHON may be set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
