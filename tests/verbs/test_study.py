@@ -15,7 +15,7 @@ from gan_da_jax.data.sources import faces
 from gan_da_jax.errors import Failure, Interrupted
 from gan_da_jax.files import io
 from gan_da_jax.main import main
-from gan_da_jax.pipeline import chain
+from gan_da_jax.pipeline import chain, pools
 from gan_da_jax.runs.folder import Folder
 from gan_da_jax.verbs import study
 from helpers import SCORED, configured, draw_faces, refused, written
@@ -179,6 +179,7 @@ def test_too_few_images_for_one_arm_and_a_source_that_has_changed(copy, pictures
     finally:
         for path in added:
             path.unlink(missing_ok=True)
+        pools.read.cache_clear()  # which a command of its own process begins without
     assert "none/seed0 has other originals: was the source changed?" in failed(copy)["pictures/more@8/seed0"]
     assert main(command(copy, source=pictures)) == 0  # without that arm, nothing has failed
     assert failed(copy) == {}
