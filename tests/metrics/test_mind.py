@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
@@ -8,6 +7,8 @@ from scipy.stats import wasserstein_distance
 from gan_da_jax.metrics import mind as module
 from gan_da_jax.metrics.fid import distance, statistics
 from gan_da_jax.metrics.mind import mind
+
+torch = pytest.importorskip("torch")
 
 SEEDS = st.integers(0, 2**32 - 1)
 

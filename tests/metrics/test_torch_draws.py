@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_da_jax.metrics.torch_draws import chosen, normals
+
+torch = pytest.importorskip("torch")
 
 SEEDS = st.integers(0, 2**32 - 1)
 
