@@ -205,7 +205,7 @@ class CheckpointScorer:
 def _noise(count: int, size: int) -> Iterator[np.ndarray]:
     """Yield images of noise, uint8 [size, size, 3], every level of every channel equally likely."""
     random = np.random.RandomState(NOISE)
-    return (random.randint(0, 256, (size, size, 3), np.uint8) for _ in range(count))
+    return (np.frombuffer(random.bytes(3 * size**2), np.uint8).reshape(size, size, 3) for _ in range(count))
 
 
 def _certainty(images: np.ndarray, logits: np.ndarray) -> np.ndarray:
