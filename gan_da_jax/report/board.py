@@ -73,9 +73,7 @@ def entries(boards: list[Board]) -> list[dict[str, Any]]:
             "verdict": answer.statements,
             "use": answer.use and answer.use.arm.label,
             "faults": {
-                standing.arm.label: found
-                for standing in board.standings
-                if (found := usable.faults(board).get(standing.number))
+                standing.arm.label: barred[standing.number] for standing in board.standings if standing.number in barred
             }
             | {arm.label: [fault] for arm, fault in usable.lost(board)},
             "caveats": answer.caveats,
@@ -83,6 +81,7 @@ def entries(boards: list[Board]) -> list[dict[str, Any]]:
         }
         for board in boards
         for answer in [verdict.of_board(board, controls.against(board))]
+        for barred in [usable.faults(board)]
     ]
 
 

@@ -102,7 +102,7 @@ def _lower_scores(boards: list[Board]) -> Found:
         found
         for board in boards
         for number, found in controls.against(board).get("none", {}).get("inception_score", {}).items()
-        if next(one for one in board.standings if one.number == number).arm.arm.policy not in usable.CONTROLS
+        if next(one for one in board.standings if one.number == number).arm.arm.policy not in usable.NO_AUGMENTATION
     ]
     if not compared:
         return Found(

@@ -10,7 +10,7 @@ from gan_da_jax.report.arms import ArmRuns, Board, Standing
 from gan_da_jax.report.controls import control
 from gan_da_jax.report.health import diverged
 
-CONTROLS = ("duplicate", "more")  # arms that nobody can or need use
+NO_AUGMENTATION = ("duplicate", "more")  # arms that nobody can or need use
 DIVERGED = 0.2  # the share of an arm's runs that may diverge
 
 
@@ -59,7 +59,7 @@ def candidates(board: Board, score: Score) -> list[Standing]:
     """
     barred = faults(board)
     ranked = [standing for standing in board.ranked(score) if standing.number not in barred]
-    return [standing for standing in ranked if standing.arm.arm.policy not in CONTROLS] or ranked
+    return [standing for standing in ranked if standing.arm.arm.policy not in NO_AUGMENTATION] or ranked
 
 
 def leaks(board: Board, standing: Standing) -> dict[str, Finding]:
@@ -122,12 +122,12 @@ def unmeasured(board: Board) -> list[str]:
 
 def blind(board: Board) -> list[str]:
     """List the ops of the board's arms whose meters could not be read on any arm."""
-    readable = {op for standing in board.standings for op in _read(standing)}
+    seen = {op for standing in board.standings for op in _read(standing)}
     looked_for = {
         op for standing in board.standings for sets in standing.sets for row in sets for op in row.get("leakage") or ()
     }
     own = dict.fromkeys(op for standing in board.standings for op in standing.arm.made_by)
-    return [op for op in own if op in looked_for - readable]
+    return [op for op in own if op in looked_for - seen]
 
 
 def _faults(board: Board, standing: Standing) -> Iterator[str]:

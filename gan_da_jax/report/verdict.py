@@ -152,7 +152,7 @@ def _rivals(board: Board, only: Standing) -> Literal["barred", "not measured", "
     Real images are no rival of an augmentation.
     """
     faults = usable.faults(board)
-    others = [one for one in board.standings if one is not only and one.arm.arm.policy not in usable.CONTROLS]
+    others = [one for one in board.standings if one is not only and one.arm.arm.policy not in usable.NO_AUGMENTATION]
     if any(one.number not in faults for one in others):
         return "not measured"
     return "barred" if others or usable.lost(board) else "none"

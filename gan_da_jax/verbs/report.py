@@ -1,12 +1,13 @@
 """report: the files of runs -> summary.json, summary.csv and one page, report/index.html, with every picture inside."""
 
+import json
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
 from gan_da_jax.errors import UserError
 from gan_da_jax.files import io
-from gan_da_jax.report import board, build, tables
+from gan_da_jax.report import build, tables
 from gan_da_jax.verbs.verb import CONFIG, WORKDIR, Verb
 
 
@@ -32,17 +33,17 @@ def main(workdir: Path, *, config: ConfigDict | None = None, dry_run: bool = Fal
         print(f"{sum(len(arm.runs) for arm in matter.arms)} runs of {len(matter.arms)} arms: would write {target}")
         return
 
-    files = build.pages(matter, workdir.resolve().name)
+    files, summary = build.pages(matter, workdir.resolve().name), build.summary(matter)
     try:
         io.sweep(workdir, target.parent)
-        for name, data in (build.summary(matter) | files).items():
+        for name, data in (summary | files).items():
             io.write_atomic(workdir / name, data)
         for path in build.stale(workdir, files):
             path.unlink()
     except OSError as error:
         raise UserError(f"{workdir} cannot be written to ({error.strerror}): report on a copy of the runs") from None
     print(tables.to_text(matter.arms, matter.entries))
-    for entry in board.entries(matter.boards):
+    for entry in json.loads(summary["summary.json"])["boards"]:  # which took its tests once
         print(f"\n{entry['source']}, by {entry['classifier']}, tap {entry['tap']}:")
         print(*entry["verdict"], sep="\n")
     print(f"\n{target}")

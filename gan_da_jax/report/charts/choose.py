@@ -20,7 +20,7 @@ KINDS = (
     "bars", "classes", "counts", "curve", "leakage", "losses", "memorisation", "preview", "ranking", "samples"
 )  # fmt: skip
 FILE_NAME = re.compile(rf"({'|'.join(KINDS)})-\d+(-[A-Za-z0-9_-]+)?\.(png|svg)")
-PLAIN = ("none", "duplicate", "more")  # policies that leave the look of images as it is
+PLAIN = ("none", *usable.NO_AUGMENTATION)  # policies that leave the look of images as it is
 
 
 class Chart(NamedTuple):
